@@ -1,0 +1,2 @@
+//! Keyward: an API-key service.
+pub mod model;
