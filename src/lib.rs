@@ -1,2 +1,9 @@
 //! Keyward: an API-key service.
+pub mod app;
+pub mod authz;
+pub mod config;
+pub mod domain;
+pub mod limiter;
+pub mod metrics;
 pub mod model;
+pub mod store;

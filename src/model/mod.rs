@@ -1,4 +1,19 @@
 //! What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
 
+pub mod address;
+pub mod api;
+pub mod change;
+pub mod clock;
 pub mod code;
 pub mod error;
+pub mod id;
+pub mod key;
+pub mod master_key;
+pub mod meta;
+pub mod origin;
+pub mod page;
+pub mod root_key;
+pub mod schema;
+pub mod secret;
+pub mod verdict;
+pub mod workspace;

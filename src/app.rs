@@ -1,0 +1,68 @@
+//! What one process owns, wired once.
+
+use crate::config::Settings;
+use crate::domain::last_used::LastUsed;
+use crate::limiter::edge::Edge;
+use crate::metrics::Metrics;
+use crate::model::clock::Clock;
+use crate::model::master_key::MasterKeys;
+use crate::store::database::Db;
+use crate::store::database::PoolSettings;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+/// One process.
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub db: Db,
+    /// The clock.
+    pub clock: Clock,
+    /// Opens and seals recoverable keys.
+    pub master_keys: MasterKeys,
+    /// How it was told to serve.
+    pub settings: Settings,
+    /// Limits of the service's own edge.
+    pub edge: Edge,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Uses that wait to be written.
+    pub last_used: LastUsed,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// Wires a process. Does not wait for the database.
+    ///
+    /// # Errors
+    /// A metric that cannot be registered: a bug.
+    pub fn new(
+        settings: Settings,
+        database_url: &str,
+        master_keys: MasterKeys,
+        clock: Clock,
+    ) -> Result<Self, prometheus::Error> {
+        let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
+        Ok(Self {
+            db: Db::open(database_url, pool, clock.clone()),
+            edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
+            metrics: Metrics::new()?,
+            last_used: LastUsed::default(),
+            draining: AtomicBool::new(false),
+            clock,
+            master_keys,
+            settings,
+        })
+    }
+
+    /// Whether the process is about to end and takes no new work.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Announces the end.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}

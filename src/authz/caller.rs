@@ -1,0 +1,253 @@
+//! The caller of an operation, the judgement on its rights, and the permit without which nothing is written.
+
+use crate::authz::action::Action;
+use crate::authz::action::Resource;
+use crate::authz::grants::Grants;
+use crate::model::code::Code;
+use crate::model::error::Error;
+use crate::model::error::Lack;
+use crate::model::error::Result;
+use crate::model::id::ApiId;
+use crate::model::id::RootKeyId;
+use crate::model::id::WorkspaceId;
+use std::sync::Arc;
+
+/// A root key that was authenticated, about to perform one operation.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The root key.
+    pub root_key: RootKeyId,
+    /// The workspace that it acts in.
+    pub workspace: WorkspaceId,
+    /// What it holds.
+    pub grants: Arc<Grants>,
+    /// Wire name of the operation.
+    pub operation: &'static str,
+    /// What the operation always needs.
+    pub needs: &'static [Action],
+    /// What it may need beside.
+    pub also: &'static [Action],
+}
+
+/// What a request is about, for the question whether it may.
+#[derive(Clone, Copy, Debug)]
+pub enum On<'a> {
+    /// No single resource: only grants with `*` count.
+    Any,
+    /// The API that the request names.
+    Api(&'a ApiId),
+    /// The API of something that the request names: its id counts and is not printed (decisions.md, rule 6).
+    ApiOf(&'a ApiId),
+}
+
+impl On<'_> {
+    fn id_for(&self, action: Action) -> Option<&str> {
+        match self {
+            Self::Api(id) | Self::ApiOf(id) if action.resource() == Resource::Api => Some(id.as_str()),
+            Self::Any | Self::Api(_) | Self::ApiOf(_) => None,
+        }
+    }
+
+    fn printed_id_for(&self, action: Action) -> Option<&str> {
+        match self {
+            Self::Api(_) => self.id_for(action),
+            Self::Any | Self::ApiOf(_) => None,
+        }
+    }
+}
+
+/// Leave to write in one workspace. Only [`Caller`] and the operator's command line make one.
+#[derive(Debug)]
+pub struct Permit {
+    workspace: WorkspaceId,
+}
+
+impl Permit {
+    /// The workspace that may be written.
+    #[must_use]
+    pub fn workspace(&self) -> &WorkspaceId {
+        &self.workspace
+    }
+
+    /// The operator's: whoever holds the database's password may do anything (`cli` and bootstrap only).
+    #[must_use]
+    pub fn of_operator(workspace: WorkspaceId) -> Self {
+        Self { workspace }
+    }
+}
+
+impl Caller {
+    /// Leave for the operation on something (rules 1 and 2 of "Who may know what").
+    ///
+    /// # Errors
+    /// `insufficient_permissions`, naming everything that is missing.
+    pub fn permit(&self, on: On<'_>) -> Result<Permit> {
+        self.permit_also(on, &[])
+    }
+
+    /// Leave for the operation and for further actions that its row lists under `also`.
+    ///
+    /// # Errors
+    /// `insufficient_permissions`, naming everything that is missing.
+    pub fn permit_also(&self, on: On<'_>, also: &[Action]) -> Result<Permit> {
+        self.listed(also)?;
+        self.judge(also, |grants, action| match on.id_for(action) {
+            Some(id) => grants.on(action, id),
+            None => grants.everywhere(action),
+        })
+        .map_err(|unheld| self.denied(also, &unheld, on))?;
+        Ok(Permit { workspace: self.workspace.clone() })
+    }
+
+    /// Refuses a caller who holds a needed action for no resource at all, before anything is looked up (rule 1).
+    ///
+    /// # Errors
+    /// `insufficient_permissions`, naming everything that is missing.
+    pub fn somewhere(&self, also: &[Action]) -> Result<()> {
+        self.listed(also)?;
+        self.judge(also, Grants::anywhere).map_err(|unheld| self.denied(also, &unheld, On::Any))
+    }
+
+    /// Leave for the operation on something *inside* an API that the request did not name (rule 3): what the caller may
+    /// neither act on nor read does not exist for it.
+    ///
+    /// # Errors
+    /// `hidden` when it may not even be read, `insufficient_permissions` when it may be read.
+    pub fn permit_inside(&self, api: &ApiId, also: &[Action], read: Action, hidden: impl Fn() -> Error) -> Result<Permit> {
+        let acts = self.needs.iter().any(|action| self.grants.on(*action, api.as_str()));
+        if !acts && !self.grants.on(read, api.as_str()) {
+            return Err(hidden());
+        }
+        self.permit_also(On::ApiOf(api), also)
+    }
+
+    /// Whether one action is held for one API.
+    #[must_use]
+    pub fn covers(&self, action: Action, api: &ApiId) -> bool {
+        self.grants.on(action, api.as_str())
+    }
+
+    /// The row of an operation lists whatever it may ever ask for, so that the table tells the whole truth.
+    fn listed(&self, also: &[Action]) -> Result<()> {
+        match also.iter().find(|action| !self.also.contains(action)) {
+            Some(action) => {
+                Err(Error::unexpected(format!("{} asks for {action:?}, which its row does not list", self.operation)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn judge(&self, also: &[Action], held: impl Fn(&Grants, Action) -> bool) -> Result<(), Vec<Action>> {
+        let unheld: Vec<_> =
+            self.needs.iter().chain(also).copied().filter(|action| !held(&self.grants, *action)).collect();
+        if unheld.is_empty() { Ok(()) } else { Err(unheld) }
+    }
+
+    fn denied(&self, also: &[Action], unheld: &[Action], on: On<'_>) -> Error {
+        let alternatives = |action: Action| {
+            let concrete = on.printed_id_for(action).map(|id| action.on(id));
+            std::iter::once(action.on("*")).chain(concrete).collect::<Vec<_>>()
+        };
+        let mut required = vec![Vec::new()];
+        for action in self.needs.iter().chain(also) {
+            required = required
+                .iter()
+                .flat_map(|set: &Vec<String>| {
+                    alternatives(*action).into_iter().map(|tuple| set.iter().cloned().chain([tuple]).collect())
+                })
+                .collect();
+        }
+        let missing = unheld.iter().filter_map(|action| alternatives(*action).pop()).collect();
+        let lacking: Vec<_> = unheld
+            .iter()
+            .map(|action| alternatives(*action).iter().map(|tuple| format!("'{tuple}'")).collect::<Vec<_>>().join(" or "))
+            .collect();
+        let lacking = match lacking.as_slice() {
+            [one] => one.clone(),
+            several => several.iter().map(|one| format!("({one})")).collect::<Vec<_>>().join(" and "),
+        };
+        let mut error = Error::new(
+            Code::InsufficientPermissions,
+            format!(
+                "The authenticated API key does not have permission to perform this operation ({}): it lacks {lacking}.",
+                self.operation
+            ),
+        );
+        error.lack = Some(Box::new(Lack { required, missing }));
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Caller;
+    use super::On;
+    use crate::authz::action::Action;
+    use crate::authz::grants::Grants;
+    use crate::model::code::Code;
+    use crate::model::error::Error;
+    use crate::model::id::ApiId;
+    use crate::model::id::RootKeyId;
+    use crate::model::id::WorkspaceId;
+    use std::sync::Arc;
+
+    fn caller(tuples: &[&str]) -> Caller {
+        Caller {
+            root_key: RootKeyId::generate(),
+            workspace: WorkspaceId::generate(),
+            grants: Arc::new(Grants::of(&tuples.iter().map(ToString::to_string).collect::<Vec<_>>())),
+            operation: "keys.createKey",
+            needs: &[Action::CreateKey],
+            also: &[Action::EncryptKey],
+        }
+    }
+
+    #[test]
+    fn a_denial_names_everything_that_is_missing() {
+        let api = ApiId::from_text("api_123");
+        let error = caller(&["api.*.read_key"]).permit_also(On::Api(&api), &[Action::EncryptKey]).unwrap_err();
+        assert_eq!(error.code, Code::InsufficientPermissions);
+        assert!(error.detail.starts_with("The authenticated API key does not have permission to perform this operation"));
+        let lack = error.lack.unwrap();
+        assert_eq!(lack.missing, ["api.api_123.create_key", "api.api_123.encrypt_key"]);
+        assert_eq!(lack.required.len(), 4);
+        for tuple in lack.required.iter().flatten() {
+            assert!(error.detail.contains(tuple), "{tuple}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_plus_missing_suffices() {
+        let api = ApiId::from_text("api_1");
+        let mut held = vec!["api.api_1.encrypt_key".to_owned()];
+        let error = caller(&["api.api_1.encrypt_key"]).permit_also(On::Api(&api), &[Action::EncryptKey]).unwrap_err();
+        held.extend(error.lack.unwrap().missing);
+        let held: Vec<_> = held.iter().map(String::as_str).collect();
+        assert!(caller(&held).permit_also(On::Api(&api), &[Action::EncryptKey]).is_ok());
+    }
+
+    #[test]
+    fn what_may_not_be_read_does_not_exist() {
+        let (own, foreign) = (ApiId::from_text("api_1"), ApiId::from_text("api_2"));
+        let hidden = || Error::new(Code::KeyNotFound, "");
+        let code = |tuples: &[&str], api: &ApiId| {
+            caller(tuples).permit_inside(api, &[], Action::ReadKey, hidden).map_err(|error| error.code).err()
+        };
+        assert_eq!(code(&["api.api_1.create_key"], &own), None);
+        assert_eq!(code(&["api.api_1.create_key"], &foreign), Some(Code::KeyNotFound));
+        assert_eq!(code(&["api.api_1.create_key", "api.api_2.read_key"], &foreign), Some(Code::InsufficientPermissions));
+    }
+
+    #[test]
+    fn ids_that_the_caller_did_not_send_are_not_printed() {
+        let api = ApiId::from_text("api_secret");
+        let error = caller(&["api.*.read_key"]).permit(On::ApiOf(&api)).unwrap_err();
+        assert!(!format!("{} {:?}", error.detail, error.lack).contains("api_secret"));
+    }
+
+    #[test]
+    fn an_action_outside_the_row_is_a_bug() {
+        let error = caller(&[]).permit_also(On::Any, &[Action::DeleteKey]).unwrap_err();
+        assert_eq!(error.code, Code::UnexpectedError);
+    }
+}

@@ -1,0 +1,142 @@
+//! What a root key holds: literal tuples `resource.id.action` (decisions.md #22).
+
+use crate::authz::action::Action;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+/// Longest id in a tuple.
+const MAX_ID_LENGTH: usize = 255;
+/// Most tuples of one root key.
+pub const MAX_GRANTS: usize = 1000;
+
+/// A set of tuples, ready to be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    everywhere: HashSet<Action>,
+    somewhere: HashMap<Action, HashSet<String>>,
+}
+
+impl Grants {
+    /// Reads tuples that were checked when they were minted. What this version does not know grants nothing.
+    #[must_use]
+    pub fn of(tuples: &[String]) -> Self {
+        let mut grants = Self::default();
+        for (action, id) in tuples.iter().filter_map(|tuple| parse(tuple).ok()) {
+            if id == "*" {
+                grants.everywhere.insert(action);
+            } else {
+                grants.somewhere.entry(action).or_default().insert(id.to_owned());
+            }
+        }
+        grants
+    }
+
+    /// Whether an action is held for every resource.
+    #[must_use]
+    pub fn everywhere(&self, action: Action) -> bool {
+        self.everywhere.contains(&action)
+    }
+
+    /// Whether an action is held for this resource, by `*` or by its id.
+    #[must_use]
+    pub fn on(&self, action: Action, id: &str) -> bool {
+        self.everywhere(action) || self.somewhere.get(&action).is_some_and(|ids| ids.contains(id))
+    }
+
+    /// Whether an action is held for any resource at all.
+    #[must_use]
+    pub fn anywhere(&self, action: Action) -> bool {
+        self.everywhere(action) || self.somewhere.contains_key(&action)
+    }
+}
+
+/// Checks tuples that are about to be minted; the result is sorted and without repeats.
+///
+/// # Errors
+/// A sentence for each tuple that means nothing.
+pub fn check(tuples: &[String]) -> Result<Vec<String>, Vec<String>> {
+    let faults: Vec<_> = tuples.iter().filter_map(|tuple| parse(tuple).err()).collect();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let sorted: BTreeSet<_> = tuples.iter().cloned().collect();
+    if sorted.len() > MAX_GRANTS {
+        return Err(vec![format!("{} permissions are given, {MAX_GRANTS} are the most", sorted.len())]);
+    }
+    Ok(sorted.into_iter().collect())
+}
+
+fn parse(tuple: &str) -> Result<(Action, &str), String> {
+    let mut parts = tuple.split('.');
+    let (Some(resource), Some(id), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(format!("'{tuple}' is not of the form resource.id.action, like api.*.create_key"));
+    };
+    let action = Action::find(resource, name).ok_or_else(|| unknown(tuple, resource, name))?;
+    let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if id == "*" || ((1..=MAX_ID_LENGTH).contains(&id.len()) && plain(id)) {
+        Ok((action, id))
+    } else {
+        Err(format!("'{tuple}' has '{id}' where * or an id belongs"))
+    }
+}
+
+fn unknown(tuple: &str, resource: &str, name: &str) -> String {
+    let actions: Vec<_> =
+        Action::ALL.iter().filter(|action| action.resource().name() == resource).map(|action| action.name()).collect();
+    if actions.is_empty() {
+        let resources: BTreeSet<_> = Action::ALL.iter().map(|action| action.resource().name()).collect();
+        let resources = resources.into_iter().collect::<Vec<_>>().join(", ");
+        format!("'{tuple}' names the unknown resource '{resource}'; there are {resources}")
+    } else {
+        format!("'{tuple}' names the unknown action '{name}'; {resource} has {}", actions.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Grants;
+    use super::check;
+    use crate::authz::action::Action;
+    use proptest::prelude::*;
+
+    fn grants(tuples: &[&str]) -> Grants {
+        Grants::of(&tuples.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn only_literal_tuples_grant() {
+        let held = grants(&["api.*.create_key", "api.api_1.read_key", "*", "api.*", "api.*.*", "API.*.delete_key", "nonsense"]);
+        assert!(held.on(Action::CreateKey, "api_9") && held.everywhere(Action::CreateKey));
+        assert!(held.on(Action::ReadKey, "api_1") && held.anywhere(Action::ReadKey));
+        assert!(!held.on(Action::ReadKey, "api_2") && !held.everywhere(Action::ReadKey));
+        assert!(!held.anywhere(Action::DeleteKey) && !held.anywhere(Action::VerifyKey));
+    }
+
+    #[test]
+    fn every_documented_tuple_can_be_minted() {
+        for action in Action::ALL {
+            assert!(check(&[action.on("*"), action.on("api_123")]).is_ok());
+        }
+    }
+
+    #[test]
+    fn meaningless_tuples_are_refused_by_name() {
+        for tuple in ["", "*", "api.*", "api.*.*", "api.*.fly", "boat.*.read_api", "api..read_api", "api.a b.read_api", "api.*.read_api.x"] {
+            let faults = check(&[tuple.to_owned()]).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].contains(tuple), "{tuple}: {faults:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_concrete_grant_never_reaches_another_resource(own in "[a-z0-9_]{1,12}", other in "[a-z0-9_]{1,12}", index in 0..Action::ALL.len()) {
+            let action = Action::ALL[index];
+            let held = Grants::of(&[action.on(&own)]);
+            prop_assert_eq!(held.on(action, &other), own == other);
+            for another in Action::ALL.iter().filter(|another| **another != action) {
+                prop_assert!(!held.anywhere(*another));
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Every setting once: flag, environment variable, default, meaning. Secrets also as `NAME_FILE`.
+
+use crate::model::address::AddressList;
+use crate::model::master_key::MasterKeys;
+use crate::model::secret::Plaintext;
+use clap::Args;
+use clap::ValueEnum;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where the database is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DatabaseSettings {
+    /// Connection string of the Postgres database (URL or key=value)
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
+    pub database_url: Option<Secret>,
+    /// File that holds the connection string
+    #[arg(long, env = "DATABASE_URL_FILE", global = true, value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+}
+
+/// How the server serves.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Settings {
+    /// Address and port to listen on
+    #[arg(long, env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// Threads that serve requests; 0 is one a core
+    #[arg(long, env = "KEYWARD_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub workers: u16,
+    /// Connections to the database at most
+    #[arg(long, env = "KEYWARD_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub database_connections: u32,
+    /// Longest time that one request may spend on the database, milliseconds; then it is answered 503
+    #[arg(long, env = "KEYWARD_DATABASE_TIMEOUT_MS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub database_timeout_ms: u64,
+    /// Largest request body, bytes
+    #[arg(long, env = "KEYWARD_MAX_BODY_BYTES", default_value_t = 10_485_760, value_parser = clap::value_parser!(u64).range(1024..=1_073_741_824))]
+    pub max_body_bytes: u64,
+    /// Largest request header, all lines together, bytes
+    #[arg(long, env = "KEYWARD_MAX_HEADER_BYTES", default_value_t = 32_768, value_parser = clap::value_parser!(u64).range(1024..=65_536))]
+    pub max_header_bytes: u64,
+    /// Longest time that a client may take to send a request, milliseconds
+    #[arg(long, env = "KEYWARD_READ_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(50..=600_000))]
+    pub read_timeout_ms: u64,
+    /// Longest time that a request may take, milliseconds; then it is answered 408
+    #[arg(long, env = "KEYWARD_REQUEST_TIMEOUT_MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(50..=600_000))]
+    pub request_timeout_ms: u64,
+    /// Client connections at most; further ones wait to be accepted
+    #[arg(long, env = "KEYWARD_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+    /// Failed authentications per minute and client address; further failing calls are answered 429. 0 is no limit
+    #[arg(long, env = "KEYWARD_AUTH_FAILURES_PER_MINUTE", default_value_t = 60)]
+    pub auth_failures_per_minute: u32,
+    /// Addresses and CIDR ranges of proxies whose X-Forwarded-For is believed, separated by commas
+    #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_name = "ADDRESSES")]
+    pub trusted_proxies: TrustedProxies,
+    /// Where `error.type` of an answer points to; the code's path is appended
+    #[arg(long, env = "KEYWARD_ERROR_DOCS_URL", default_value = "https://unkey.com/docs/api-reference/errors-v2/", value_name = "URL")]
+    pub error_docs_url: String,
+    /// Longest time that requests in flight get to end when the server stops, milliseconds
+    #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    pub drain_timeout_ms: u64,
+    /// Whether the database is migrated at start
+    #[arg(long, env = "KEYWARD_MIGRATE", default_value_t = true, action = clap::ArgAction::Set, value_name = "true|false")]
+    pub migrate: bool,
+    /// What is logged: a level, or `target=level` pairs separated by commas
+    #[arg(long, env = "KEYWARD_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How it is logged; `auto` is text on a terminal and JSON elsewhere
+    #[arg(long, env = "KEYWARD_LOG_FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+    /// Root key that shall exist at start, with every permission, in the workspace `default`; 22 to 512 characters
+    #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY", hide_env_values = true, value_name = "ROOT-KEY")]
+    pub bootstrap_root_key: Option<Secret>,
+    /// File that holds it
+    #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY_FILE", value_name = "FILE")]
+    pub bootstrap_root_key_file: Option<PathBuf>,
+    /// Master keys that seal recoverable keys
+    #[command(flatten)]
+    pub master_key: MasterKeySettings,
+}
+
+/// The master key ring.
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
+pub struct MasterKeySettings {
+    /// Master key ring `id:base64[,id:base64…]`: the first seals recoverable keys, all open them
+    #[arg(long, env = "KEYWARD_MASTER_KEY", hide_env_values = true, value_name = "RING")]
+    pub master_key: Option<Secret>,
+    /// File that holds the ring
+    #[arg(long, env = "KEYWARD_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Text that is not printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Proxies that are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(pub AddressList);
+
+impl FromStr for TrustedProxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+        AddressList::parse(&entries).map(Self).map_err(|index| {
+            format!("entry {} is neither an address nor a CIDR range", index.saturating_add(1))
+        })
+    }
+}
+
+/// Why a setting cannot be used: one sentence that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed(pub String);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl DatabaseSettings {
+    /// The connection string, if one is set.
+    ///
+    /// # Errors
+    /// An unreadable file, or both forms at once.
+    pub fn url(&self) -> Result<Option<Secret>, Malformed> {
+        secret("DATABASE_URL", self.database_url.as_ref(), self.database_url_file.as_deref())
+    }
+}
+
+impl MasterKeySettings {
+    /// The ring; empty if none is set.
+    ///
+    /// # Errors
+    /// An unreadable file, both forms at once, a malformed ring.
+    pub fn ring(&self) -> Result<MasterKeys, Malformed> {
+        match secret("KEYWARD_MASTER_KEY", self.master_key.as_ref(), self.master_key_file.as_deref())? {
+            Some(text) => MasterKeys::parse(text.reveal())
+                .map_err(|reason| Malformed(format!("KEYWARD_MASTER_KEY is malformed: {reason}"))),
+            None => Ok(MasterKeys::default()),
+        }
+    }
+}
+
+impl Settings {
+    /// The root key that shall exist, if one is set.
+    ///
+    /// # Errors
+    /// An unreadable file, both forms at once, a key that is too short to be a secret.
+    pub fn bootstrap_root_key(&self, shortest: usize) -> Result<Option<Plaintext>, Malformed> {
+        const NAME: &str = "KEYWARD_BOOTSTRAP_ROOT_KEY";
+        const LONGEST: usize = 512;
+        let Some(key) =
+            secret(NAME, self.bootstrap_root_key.as_ref(), self.bootstrap_root_key_file.as_deref())?
+        else {
+            return Ok(None);
+        };
+        let well_formed = key.reveal().bytes().all(|byte| byte.is_ascii_graphic());
+        if !well_formed || !(shortest..=LONGEST).contains(&key.reveal().len()) {
+            return Err(Malformed(format!(
+                "{NAME} must have {shortest} to {LONGEST} printable characters without blanks; `openssl rand -hex 32` makes a good one"
+            )));
+        }
+        Ok(Some(Plaintext::new(key.reveal())))
+    }
+
+    /// The base of `error.type`, ending in a slash.
+    #[must_use]
+    pub fn error_docs_base(&self) -> String {
+        format!("{}/", self.error_docs_url.trim_end_matches('/'))
+    }
+
+    /// Bound of one request's stay in the store.
+    #[must_use]
+    pub fn database_timeout(&self) -> Duration {
+        Duration::from_millis(self.database_timeout_ms)
+    }
+}
+
+fn secret(name: &str, given: Option<&Secret>, file: Option<&Path>) -> Result<Option<Secret>, Malformed> {
+    match (given, file) {
+        (Some(_), Some(_)) => Err(Malformed(format!("{name} and {name}_FILE are both set: keep one of them"))),
+        (Some(secret), None) if secret.0.trim().is_empty() => Ok(None),
+        (Some(secret), None) => Ok(Some(Secret(secret.0.trim().to_owned()))),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Malformed(format!("{name}_FILE: cannot read {}: {error}", file.display())))?;
+            match text.trim() {
+                "" => Err(Malformed(format!("{name}_FILE: {} is empty", file.display()))),
+                text => Ok(Some(Secret(text.to_owned()))),
+            }
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Environment variables that begin like Keyward's and are none: most likely misspelt, and then silently without effect.
+///
+/// # Errors
+/// The variable, with the known one that is nearest to it.
+pub fn refuse_unknown(known: &[String], present: impl Iterator<Item = String>) -> Result<(), Malformed> {
+    for name in present.filter(|name| name.starts_with("KEYWARD_") && !name.starts_with("KEYWARD_TEST_")) {
+        if !known.contains(&name) {
+            let nearest = known.iter().max_by_key(|known| likeness(known, &name));
+            let hint = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+            return Err(Malformed(format!("unknown setting {name} in the environment{hint}")));
+        }
+    }
+    Ok(())
+}
+
+/// Length of the common beginning and end of two names.
+fn likeness(a: &str, b: &str) -> usize {
+    let common = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
+        a.zip(b).take_while(|(a, b)| a == b).count()
+    };
+    common(&mut a.chars(), &mut b.chars()).saturating_add(common(&mut a.chars().rev(), &mut b.chars().rev()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+    use super::TrustedProxies;
+    use super::refuse_unknown;
+    use super::secret;
+
+    #[test]
+    fn a_misspelt_variable_is_refused_with_the_right_one() {
+        let known = ["KEYWARD_LISTEN".to_owned(), "KEYWARD_LOG_FORMAT".to_owned()];
+        let check = |name: &str| refuse_unknown(&known, std::iter::once(name.to_owned()));
+        assert!(check("KEYWARD_LISTEN").is_ok() && check("PATH").is_ok());
+        let error = check("KEYWARD_LOGFORMAT").unwrap_err().0;
+        assert!(error.contains("KEYWARD_LOGFORMAT") && error.contains("KEYWARD_LOG_FORMAT"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_one_place() {
+        let given = Secret::new("x\n");
+        assert_eq!(secret("N", Some(&given), None).unwrap(), Some(Secret::new("x")));
+        assert!(secret("N", Some(&given), Some("y".as_ref())).unwrap_err().0.contains("N_FILE"));
+        assert!(secret("N", None, Some("/nonexistent/file".as_ref())).unwrap_err().0.contains("N_FILE"));
+        assert!(!format!("{given:?}").contains('x'));
+    }
+
+    #[test]
+    fn malformed_proxies_are_refused() {
+        assert!("10.0.0.0/8, ::1".parse::<TrustedProxies>().is_ok());
+        assert!("10.0.0.0/8,proxy".parse::<TrustedProxies>().unwrap_err().contains("entry 2"));
+    }
+}

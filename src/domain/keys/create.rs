@@ -1,0 +1,104 @@
+//! `keys.createKey` (keys.md section 5, decisions.md rule 5).
+
+use crate::authz::action::Action;
+use crate::authz::caller::Caller;
+use crate::authz::caller::On;
+use crate::authz::caller::Permit;
+use crate::domain::apis;
+use crate::domain::keys;
+use crate::domain::keys::recover;
+use crate::model::clock::Timestamp;
+use crate::model::error::Error;
+use crate::model::error::Result;
+use crate::model::id::ApiId;
+use crate::model::id::KeyId;
+use crate::model::key::DEFAULT_BYTE_LENGTH;
+use crate::model::key::NewKey;
+use crate::model::master_key::MasterKeys;
+use crate::model::meta::Meta;
+use crate::model::secret::Plaintext;
+use crate::store;
+use crate::store::tx::Tx;
+
+/// A key to be made. What the API has a default for may be left out.
+#[derive(Clone, Debug)]
+pub struct CreateKey {
+    /// The API that it will belong to.
+    pub api_id: ApiId,
+    /// Text before the random part and an underscore.
+    pub prefix: Option<String>,
+    /// Random bytes, 16 to 255.
+    pub byte_length: Option<i32>,
+    /// A label.
+    pub name: Option<String>,
+    /// Free-form metadata.
+    pub meta: Option<Meta>,
+    /// End of its life; a moment of the past makes a key that is expired.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it verifies.
+    pub enabled: bool,
+    /// Whether a sealed copy is kept.
+    pub recoverable: bool,
+}
+
+/// A key that was made. The plaintext is not shown again, unless it is recoverable.
+#[derive(Debug)]
+pub struct Created {
+    /// Its id.
+    pub id: KeyId,
+    /// The key itself.
+    pub plaintext: Plaintext,
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// In this order: `insufficient_permissions`, `invalid_input` (metadata too large), `api_not_found`,
+/// `precondition_failed` (recoverable, but no master key or the API has not opted in).
+pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &CreateKey) -> Result<Created> {
+    let also: &[Action] = if new.recoverable { &[Action::EncryptKey] } else { &[] };
+    let permit = caller.permit_also(On::Api(&new.api_id), also)?;
+    keys::check_meta(new.meta.as_ref())?;
+    let api =
+        store::apis::find_for_share(tx, permit.workspace(), &new.api_id)?.ok_or_else(apis::not_found)?;
+    if new.recoverable {
+        recover::check_possible(master_keys, &api)?;
+    }
+    let made = CreateKey {
+        prefix: new.prefix.clone().or(api.default_prefix),
+        byte_length: new.byte_length.or(api.default_bytes),
+        ..new.clone()
+    };
+    make(tx, &permit, master_keys, &made)
+}
+
+/// Makes a key of exactly this shape, for a caller who was found to be allowed to.
+///
+/// # Errors
+/// Only faults.
+pub(super) fn make(tx: &mut Tx<'_>, permit: &Permit, master_keys: &MasterKeys, new: &CreateKey) -> Result<Created> {
+    let byte_length = new.byte_length.unwrap_or(DEFAULT_BYTE_LENGTH);
+    let plaintext =
+        Plaintext::generate(new.prefix.as_deref(), u8::try_from(byte_length).map_err(Error::unexpected)?)?;
+    let id = KeyId::generate();
+    let hash = plaintext.hash();
+    let row = NewKey {
+        id: &id,
+        workspace_id: permit.workspace(),
+        api_id: &new.api_id,
+        hash: hash.as_bytes(),
+        start: plaintext.start(new.prefix.as_deref()),
+        prefix: new.prefix.as_deref(),
+        byte_length: Some(byte_length),
+        name: new.name.as_deref(),
+        meta: new.meta.as_ref(),
+        enabled: new.enabled,
+        expires_at: new.expires_at,
+        created_at: tx.now(),
+    };
+    store::keys::insert(tx, permit, &row)?;
+    if new.recoverable {
+        recover::seal(tx, permit, master_keys, &id, &plaintext)?;
+    }
+    Ok(Created { id, plaintext })
+}

@@ -1,0 +1,20 @@
+//! `keys.deleteKey` (keys.md section 11).
+
+use crate::authz::action::Action;
+use crate::authz::caller::Caller;
+use crate::domain::keys;
+use crate::model::error::Result;
+use crate::model::id::KeyId;
+use crate::store;
+use crate::store::tx::Tx;
+
+/// Deletes a key; `permanent` erases its row, so that its hash may be stored again.
+///
+/// # Errors
+/// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; a deleted key is not found.
+pub fn delete(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, permanent: bool) -> Result<()> {
+    caller.somewhere(&[])?;
+    let (key, api) = store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
+    let permit = caller.permit_inside(&api.id, &[], Action::ReadKey, keys::not_found)?;
+    Ok(store::keys::delete(tx, &permit, &key, permanent)?)
+}

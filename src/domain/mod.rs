@@ -1,0 +1,9 @@
+//! What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
+
+pub mod apis;
+pub mod keys;
+pub mod last_used;
+pub mod master_keys;
+pub mod root_keys;
+pub mod verify;
+pub mod workspaces;

@@ -1,0 +1,136 @@
+//! The verdict on a key: pure, one order of checks (keys.md section 6).
+
+use crate::model::clock::Timestamp;
+use crate::model::id::ApiId;
+use crate::model::verdict::Reason;
+use crate::model::verdict::Verdict;
+use crate::store::snapshot::Snapshot;
+use std::net::IpAddr;
+
+/// What is asked about a key.
+pub struct Question<'a> {
+    /// Whether the root key may verify keys of an API.
+    pub covered: &'a dyn Fn(&ApiId) -> bool,
+    /// The only APIs whose keys count; `None` is any.
+    pub apis: Option<&'a [ApiId]>,
+    /// Who presents the key.
+    pub address: Option<IpAddr>,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl std::fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question").field("apis", &self.apis).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Decides. The first check that fails ends it.
+#[must_use]
+pub fn decide(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Verdict {
+    Verdict::from(reason(snapshot, question))
+}
+
+fn reason(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Reason {
+    let Some(Snapshot { key, ip_whitelist }) = snapshot else { return Reason::NoSuchKey };
+    if !(question.covered)(&key.api_id) {
+        return Reason::ApiNotCovered(key.api_id.clone());
+    }
+    if question.apis.is_some_and(|apis| !apis.contains(&key.api_id)) {
+        return Reason::OtherApi(key.api_id.clone());
+    }
+    if !key.enabled {
+        return Reason::Disabled;
+    }
+    if let Some(expired) = key.expires_at.filter(|at| *at <= question.now) {
+        return Reason::ExpiredAt(expired);
+    }
+    if let Some(list) = ip_whitelist
+        && !question.address.is_some_and(|address| list.contains(address))
+    {
+        return Reason::AddressNotListed(question.address);
+    }
+    Reason::Passed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Question;
+    use super::decide;
+    use crate::model::address::AddressList;
+    use crate::model::clock::Clock;
+    use crate::model::clock::Timestamp;
+    use crate::model::id::ApiId;
+    use crate::model::id::KeyId;
+    use crate::model::id::WorkspaceId;
+    use crate::model::key::Key;
+    use crate::model::verdict::Outcome;
+    use crate::store::snapshot::Snapshot;
+    use chrono::Duration;
+
+    fn snapshot(now: Timestamp) -> Snapshot {
+        let key = Key {
+            id: KeyId::generate(),
+            workspace_id: WorkspaceId::generate(),
+            api_id: ApiId::from_text("api_1"),
+            start: "abcd".to_owned(),
+            prefix: None,
+            byte_length: Some(16),
+            name: None,
+            meta: None,
+            enabled: true,
+            expires_at: None,
+            created_at: now,
+            updated_at: None,
+            last_used_at: None,
+        };
+        Snapshot { key, ip_whitelist: None }
+    }
+
+    /// Everything that can be wrong with a key, in the order of the checks: each one hides all that come after it.
+    #[test]
+    fn the_first_failing_check_decides() {
+        let now = Clock::system().now();
+        type Spoil = fn(&mut Snapshot, Timestamp);
+        let faults: [(Spoil, Outcome); 3] = [
+            (|snapshot, _| snapshot.key.enabled = false, Outcome::Disabled),
+            (|snapshot, now| snapshot.key.expires_at = Some(now), Outcome::Expired),
+            (
+                |snapshot, _| snapshot.ip_whitelist = Some(AddressList::parse(&["192.0.2.1"]).unwrap()),
+                Outcome::Forbidden,
+            ),
+        ];
+        let question = Question { covered: &|_| true, apis: None, address: "192.0.2.2".parse().ok(), now };
+        assert_eq!(decide(None, &question).outcome, Outcome::NotFound);
+        assert_eq!(decide(Some(&snapshot(now)), &question).outcome, Outcome::Valid);
+        for first in 0..faults.len() {
+            let mut spoiled = snapshot(now);
+            for (spoil, _) in &faults[first..] {
+                spoil(&mut spoiled, now);
+            }
+            assert_eq!(decide(Some(&spoiled), &question).outcome, faults[first].1);
+            let uncovered = Question { covered: &|_| false, ..question };
+            assert_eq!(decide(Some(&spoiled), &uncovered).outcome, Outcome::NotFound);
+            let elsewhere = Question { apis: Some(&[]), ..question };
+            assert_eq!(decide(Some(&spoiled), &elsewhere).outcome, Outcome::NotFound);
+        }
+    }
+
+    #[test]
+    fn a_key_lives_until_the_millisecond_of_its_end() {
+        let now = Clock::system().now();
+        let mut lives = snapshot(now);
+        lives.key.expires_at = Some(now + Duration::milliseconds(1));
+        let question = Question { covered: &|_| true, apis: None, address: None, now };
+        assert_eq!(decide(Some(&lives), &question).outcome, Outcome::Valid);
+    }
+
+    #[test]
+    fn an_unknown_address_passes_no_allow_list() {
+        let now = Clock::system().now();
+        let mut listed = snapshot(now);
+        listed.ip_whitelist = Some(AddressList::parse(&["0.0.0.0/0", "::/0"]).unwrap());
+        let question = Question { covered: &|_| true, apis: None, address: None, now };
+        assert_eq!(decide(Some(&listed), &question).outcome, Outcome::Forbidden);
+    }
+}

@@ -1,0 +1,3 @@
+//! Rate-limit arithmetic. No Postgres, no HTTP.
+
+pub mod edge;

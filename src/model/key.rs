@@ -1,0 +1,78 @@
+//! Keys: what verification and the key operations know of one.
+
+use crate::model::clock::Timestamp;
+use crate::model::id::ApiId;
+use crate::model::id::KeyId;
+use crate::model::id::WorkspaceId;
+use crate::model::meta::Meta;
+use crate::model::schema::keys;
+use diesel::prelude::AsChangeset;
+use diesel::prelude::Insertable;
+use diesel::prelude::Queryable;
+use diesel::prelude::Selectable;
+
+/// Random bytes of a key when neither the request nor the API says (keys.md section 3).
+pub const DEFAULT_BYTE_LENGTH: i32 = 16;
+
+/// One key, without its hash.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = keys, check_for_backend(diesel::pg::Pg))]
+pub struct Key {
+    /// Its id.
+    pub id: KeyId,
+    /// The workspace that owns it.
+    pub workspace_id: WorkspaceId,
+    /// The API that it belongs to.
+    pub api_id: ApiId,
+    /// The visible first characters.
+    pub start: String,
+    /// What it was made with, so that a reroll keeps it whole.
+    pub prefix: Option<String>,
+    /// Random bytes it was made with; unknown for imported keys.
+    pub byte_length: Option<i32>,
+    /// A label.
+    pub name: Option<String>,
+    /// Free-form metadata.
+    pub meta: Option<Meta>,
+    /// A disabled key verifies as `DISABLED`.
+    pub enabled: bool,
+    /// From this moment on it verifies as `EXPIRED`.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed through the API (decisions.md #36).
+    pub updated_at: Option<Timestamp>,
+    /// When it was last verified, to about a second.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A key that is about to be stored.
+#[derive(Insertable)]
+#[diesel(table_name = keys)]
+#[expect(missing_docs, reason = "the columns of Key")]
+#[expect(missing_debug_implementations, reason = "holds a hash")]
+pub struct NewKey<'a> {
+    pub id: &'a KeyId,
+    pub workspace_id: &'a WorkspaceId,
+    pub api_id: &'a ApiId,
+    pub hash: &'a [u8],
+    pub start: String,
+    pub prefix: Option<&'a str>,
+    pub byte_length: Option<i32>,
+    pub name: Option<&'a str>,
+    pub meta: Option<&'a Meta>,
+    pub enabled: bool,
+    pub expires_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// What may be changed; `None` keeps, `Some(None)` clears.
+#[derive(Clone, Debug, Default, AsChangeset)]
+#[diesel(table_name = keys)]
+#[expect(missing_docs, reason = "the columns of Key")]
+pub struct KeyChanges {
+    pub name: Option<Option<String>>,
+    pub meta: Option<Option<Meta>>,
+    pub enabled: Option<bool>,
+    pub expires_at: Option<Option<Timestamp>>,
+}

@@ -1,0 +1,111 @@
+//! Who makes a request and from where, and what the audit log says of it (common.md section 10).
+
+use crate::model::id::RequestId;
+use crate::model::id::RootKeyId;
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// Longest `User-Agent` that is kept, characters.
+const MAX_USER_AGENT: usize = 512;
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A root key, by id and name.
+    RootKey {
+        /// Its id.
+        id: RootKeyId,
+        /// Its label, or `root key`.
+        name: String,
+    },
+    /// The operator, on the command line.
+    CommandLine,
+    /// The server itself.
+    System,
+}
+
+/// One request as the audit log sees it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Who acts.
+    pub actor: Actor,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The client's `User-Agent`, cut to 512 characters.
+    pub user_agent: Option<String>,
+    /// Correlates all rows of the request.
+    pub request_id: RequestId,
+}
+
+impl Origin {
+    /// An origin with no client behind it.
+    #[must_use]
+    pub fn local(actor: Actor) -> Self {
+        Self { actor, address: None, user_agent: None, request_id: RequestId::generate() }
+    }
+
+    /// Cuts a `User-Agent` to what is kept.
+    #[must_use]
+    pub fn user_agent(text: &str) -> String {
+        text.chars().filter(|c| *c != '\0').take(MAX_USER_AGENT).collect()
+    }
+}
+
+/// One thing that an event is about.
+#[derive(Clone, Debug, Serialize)]
+pub struct Resource {
+    /// `api`, `key`, `rootKey`, `workspace`.
+    pub r#type: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its label, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Resource {
+    /// A resource of an event.
+    #[must_use]
+    pub fn new(r#type: &'static str, id: impl ToString, name: Option<&str>) -> Self {
+        Self { r#type, id: id.to_string(), name: name.map(ToOwned::to_owned) }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names speak")]
+pub enum Event {
+    WorkspaceCreate,
+    WorkspaceUpdate,
+    RootKeyCreate,
+    RootKeyDelete,
+    ApiCreate,
+    ApiUpdate,
+    ApiDelete,
+    KeyCreate,
+    KeyUpdate,
+    KeyDelete,
+    KeyReroll,
+    KeyDecrypt,
+}
+
+impl Event {
+    /// The name in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WorkspaceCreate => "workspace.create",
+            Self::WorkspaceUpdate => "workspace.update",
+            Self::RootKeyCreate => "rootKey.create",
+            Self::RootKeyDelete => "rootKey.delete",
+            Self::ApiCreate => "api.create",
+            Self::ApiUpdate => "api.update",
+            Self::ApiDelete => "api.delete",
+            Self::KeyCreate => "key.create",
+            Self::KeyUpdate => "key.update",
+            Self::KeyDelete => "key.delete",
+            Self::KeyReroll => "key.reroll",
+            Self::KeyDecrypt => "key.decrypt",
+        }
+    }
+}

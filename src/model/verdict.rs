@@ -1,0 +1,74 @@
+//! The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
+
+use crate::model::clock::Timestamp;
+use crate::model::id::ApiId;
+use std::net::IpAddr;
+
+/// `code` of a `verifyKey` answer (keys.md section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the words of the contract")]
+pub enum Outcome {
+    Valid,
+    NotFound,
+    Forbidden,
+    Disabled,
+    Expired,
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: &'static [Self] = &[Self::Valid, Self::NotFound, Self::Forbidden, Self::Disabled, Self::Expired];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Valid => "VALID",
+            Self::NotFound => "NOT_FOUND",
+            Self::Forbidden => "FORBIDDEN",
+            Self::Disabled => "DISABLED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// Why a key was judged as it was: the step that decided, with what it looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Every check passed.
+    Passed,
+    /// No live key of the workspace has this hash.
+    NoSuchKey,
+    /// The root key may not verify keys of this API; the answer must not tell it from an unknown key.
+    ApiNotCovered(ApiId),
+    /// The request restricts to other APIs.
+    OtherApi(ApiId),
+    /// `enabled` is false.
+    Disabled,
+    /// Its time is over.
+    ExpiredAt(Timestamp),
+    /// The API has an allow list and this address is not on it; `None` if the address is unknown.
+    AddressNotListed(Option<IpAddr>),
+}
+
+/// The verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What the caller is told.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl From<Reason> for Verdict {
+    fn from(reason: Reason) -> Self {
+        let outcome = match reason {
+            Reason::Passed => Outcome::Valid,
+            Reason::NoSuchKey | Reason::ApiNotCovered(_) | Reason::OtherApi(_) => Outcome::NotFound,
+            Reason::Disabled => Outcome::Disabled,
+            Reason::ExpiredAt(_) => Outcome::Expired,
+            Reason::AddressNotListed(_) => Outcome::Forbidden,
+        };
+        Self { outcome, reason }
+    }
+}

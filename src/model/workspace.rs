@@ -1,0 +1,26 @@
+//! The workspace: the tenant that everything belongs to.
+
+use crate::model::clock::Timestamp;
+use crate::model::id::WorkspaceId;
+use crate::model::schema::workspaces;
+use diesel::prelude::Insertable;
+use diesel::prelude::Queryable;
+use diesel::prelude::Selectable;
+
+/// One workspace.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = workspaces, check_for_backend(diesel::pg::Pg))]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Unique over the database, 1 to 255 characters.
+    pub name: String,
+    /// A disabled workspace answers 403 `workspace_disabled` to all of its root keys.
+    pub enabled: bool,
+    /// Requests per minute of each root key; `None` is unlimited.
+    pub requests_per_minute: Option<i32>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Option<Timestamp>,
+}

@@ -1,0 +1,152 @@
+//! APIs.
+
+use crate::authz::caller::Permit;
+use crate::model::api::Api;
+use crate::model::api::ApiChanges;
+use crate::model::change::Change;
+use crate::model::id::ApiId;
+use crate::model::id::WorkspaceId;
+use crate::model::origin::Event;
+use crate::model::origin::Resource;
+use crate::model::page::PageRequest;
+use crate::model::schema::apis;
+use crate::model::schema::keys;
+use crate::model::schema::sealed_keys;
+use crate::store::tx::AuditEvent;
+use crate::store::tx::Tx;
+use diesel::ExpressionMethods;
+use diesel::OptionalExtension;
+use diesel::PgTextExpressionMethods;
+use diesel::QueryDsl;
+use diesel::QueryResult;
+use diesel::RunQueryDsl;
+use diesel::SelectableHelper;
+
+/// Stores an API.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &Api) -> QueryResult<()> {
+    debug_assert_eq!(permit.workspace(), &new.workspace_id);
+    diesel::insert_into(apis::table).values(new).execute(tx.connection)?;
+    record(tx, permit, Event::ApiCreate, "created", &new.id, &new.name);
+    Ok(())
+}
+
+/// A live API of a workspace.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &ApiId) -> QueryResult<Option<Api>> {
+    apis::table
+        .filter(apis::id.eq(id))
+        .filter(apis::workspace_id.eq(workspace))
+        .filter(apis::deleted_at.is_null())
+        .select(Api::as_select())
+        .first(tx.connection)
+        .optional()
+}
+
+/// [`find`] for a transaction that goes on to change what depends on it: the API cannot be deleted meanwhile.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn find_for_share(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &ApiId) -> QueryResult<Option<Api>> {
+    apis::table
+        .filter(apis::id.eq(id))
+        .filter(apis::workspace_id.eq(workspace))
+        .filter(apis::deleted_at.is_null())
+        .select(Api::as_select())
+        .for_share()
+        .first(tx.connection)
+        .optional()
+}
+
+/// A page of the live APIs of a workspace whose name holds `search`, in any letter case.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn list(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    search: Option<&str>,
+    page: &PageRequest,
+) -> QueryResult<Vec<Api>> {
+    let mut query = apis::table
+        .filter(apis::workspace_id.eq(workspace))
+        .filter(apis::deleted_at.is_null())
+        .order(apis::id)
+        .limit(page.fetch())
+        .select(Api::as_select())
+        .into_boxed();
+    if let Some(cursor) = &page.cursor {
+        query = query.filter(apis::id.ge(cursor));
+    }
+    if let Some(search) = search {
+        query = query.filter(apis::name.ilike(format!("%{}%", literal(search))));
+    }
+    query.load(tx.connection)
+}
+
+/// Changes a live API; says whether there was one.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn update(tx: &mut Tx<'_>, permit: &Permit, id: &ApiId, changes: &ApiChanges) -> QueryResult<bool> {
+    let now = tx.now();
+    let name = diesel::update(
+        apis::table
+            .filter(apis::id.eq(id))
+            .filter(apis::workspace_id.eq(permit.workspace()))
+            .filter(apis::deleted_at.is_null()),
+    )
+    .set((changes, apis::updated_at.eq(now)))
+    .returning(apis::name)
+    .get_result::<String>(tx.connection)
+    .optional()?;
+    let Some(name) = name else { return Ok(false) };
+    record(tx, permit, Event::ApiUpdate, "updated", id, &name);
+    Ok(true)
+}
+
+/// Deletes a live API that is not protected, and with it the sealed copies of its keys; says whether it did.
+/// The keys' own rows stay: whoever asks for a key asks for its API.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &ApiId) -> QueryResult<bool> {
+    let now = tx.now();
+    let name = diesel::update(
+        apis::table
+            .filter(apis::id.eq(id))
+            .filter(apis::workspace_id.eq(permit.workspace()))
+            .filter(apis::deleted_at.is_null())
+            .filter(apis::delete_protection.eq(false)),
+    )
+    .set(apis::deleted_at.eq(now))
+    .returning(apis::name)
+    .get_result::<String>(tx.connection)
+    .optional()?;
+    let Some(name) = name else { return Ok(false) };
+    let of_api = keys::table.filter(keys::api_id.eq(id)).select(keys::id);
+    diesel::delete(sealed_keys::table.filter(sealed_keys::key_id.eq_any(of_api))).execute(tx.connection)?;
+    record(tx, permit, Event::ApiDelete, "deleted", id, &name);
+    Ok(true)
+}
+
+/// Text that `ILIKE` takes as it stands.
+fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, id: &ApiId, name: &str) {
+    tx.record(
+        Change::Api(id.clone()),
+        AuditEvent {
+            workspace: permit.workspace().clone(),
+            event,
+            display: format!("{verb} api {id}"),
+            resources: vec![Resource::new("api", id, Some(name))],
+        },
+    );
+}

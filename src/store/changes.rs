@@ -1,0 +1,36 @@
+//! Tells every node what changed: `pg_notify` inside the transaction that changed it.
+
+use crate::model::change::Change;
+use crate::model::error::Error;
+use crate::model::error::Result;
+use diesel::RunQueryDsl;
+use diesel::pg::PgConnection;
+use diesel::sql_types::Text;
+
+/// The channel that nodes listen on.
+pub const CHANNEL: &str = "keyward_changes";
+
+/// Sends each change. Postgres delivers them when the transaction commits, and never if it does not.
+///
+/// # Errors
+/// Whatever the database says.
+pub(in crate::store) fn notify(connection: &mut PgConnection, changes: Vec<Change>) -> Result<()> {
+    for change in changes {
+        let payload = serde_json::to_string(&change).map_err(Error::unexpected)?;
+        diesel::sql_query("SELECT pg_notify($1, $2)")
+            .bind::<Text, _>(CHANNEL)
+            .bind::<Text, _>(payload)
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Logs what keeps the pool from connecting. The message of libpq names host and user, never the password.
+#[derive(Debug)]
+pub(in crate::store) struct PoolLog;
+
+impl<E: std::error::Error> r2d2::HandleError<E> for PoolLog {
+    fn handle_error(&self, error: E) {
+        tracing::warn!(%error, "no connection to the database");
+    }
+}

@@ -1,0 +1,247 @@
+//! The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
+
+use crate::model::clock::Clock;
+use crate::model::error::Error;
+use crate::model::error::Result;
+use crate::model::origin::Origin;
+use crate::store::audit_log;
+use crate::store::changes;
+use crate::store::conflict;
+use crate::store::tx::Tx;
+use diesel::Connection;
+use diesel::pg::PgConnection;
+use diesel::r2d2::ConnectionManager;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// How often a write is tried that lost a race (serialization failure, deadlock).
+const WRITE_TRIES: u32 = 5;
+/// Requests that may wait for each connection; more are refused at once.
+const WAITING_PER_CONNECTION: usize = 16;
+
+type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;
+
+/// How the pool behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// Connections at most.
+    pub connections: u32,
+    /// Bound of one request's whole stay in the store, waiting included.
+    pub deadline: Duration,
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: Pool,
+    clock: Clock,
+    waiting: Arc<Semaphore>,
+    deadline: Duration,
+}
+
+/// What the pool is doing, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolState {
+    /// Open connections.
+    pub connections: u32,
+    /// Those that nobody uses.
+    pub idle: u32,
+}
+
+impl Db {
+    /// Opens a pool. Does not wait for the database: one that is away now may come back.
+    ///
+    /// # Errors
+    /// None today; the pool is lazy.
+    #[must_use]
+    pub fn open(url: &str, settings: PoolSettings, clock: Clock) -> Self {
+        let pool = r2d2::Pool::builder()
+            .max_size(settings.connections)
+            .min_idle(Some(settings.connections.min(2)))
+            // Shorter than the deadline, so that a full or dead pool answers 503 in time.
+            .connection_timeout(settings.deadline.mul_f64(0.75))
+            // A connection that died in the pool is noticed here, and not by the request that gets it.
+            .test_on_check_out(true)
+            .error_handler(Box::new(changes::PoolLog))
+            .connection_customizer(Box::new(Session { statement_timeout: settings.deadline }))
+            .build_unchecked(ConnectionManager::new(with_timeouts(url)));
+        let waiting = usize::try_from(settings.connections).unwrap_or(1).saturating_mul(WAITING_PER_CONNECTION);
+        Self { pool, clock, waiting: Arc::new(Semaphore::new(waiting)), deadline: settings.deadline }
+    }
+
+    /// The clock that transactions read.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the pool is doing.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        let state = self.pool.state();
+        PoolState { connections: state.connections, idle: state.idle_connections }
+    }
+
+    /// Asks the database: one consistent, read-only view for all queries of `ask`.
+    ///
+    /// # Errors
+    /// `service_unavailable` within the deadline if the database is away, and whatever `ask` answers.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.hop(move |db| {
+            let now = db.clock.now();
+            let mut connection = db.pool.get().map_err(Error::unavailable)?;
+            connection.build_transaction().read_only().repeatable_read().run(|connection| ask(&mut Tx::new(connection, now)))
+        })
+        .await
+    }
+
+    /// Asks one query, without the cost of a transaction: for the data plane.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.hop(move |db| {
+            let now = db.clock.now();
+            let mut connection = db.pool.get().map_err(Error::unavailable)?;
+            ask(&mut Tx::new(&mut connection, now))
+        })
+        .await
+    }
+
+    /// Changes the database in one transaction, together with its audit rows and the notification of what changed.
+    /// `change` may run several times; nothing of a run that failed remains.
+    ///
+    /// # Errors
+    /// `service_unavailable` within the deadline if the database is away, and whatever `change` answers.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        origin: Origin,
+        change: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.hop(move |db| db.write_now(&origin, change)).await
+    }
+
+    /// [`Self::write`] for callers without a runtime: the command line.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_now<T>(&self, origin: &Origin, mut change: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.pool.get().map_err(Error::unavailable)?;
+        let mut tries = 1;
+        loop {
+            let now = self.clock.now();
+            let result = connection.transaction::<T, Error, _>(|connection| {
+                let mut tx = Tx::new(connection, now);
+                let value = change(&mut tx)?;
+                let (connection, changes, events) = tx.into_parts();
+                audit_log::insert(connection, origin, now, events)?;
+                changes::notify(connection, changes)?;
+                Ok(value)
+            });
+            match result {
+                Err(error) if tries < WRITE_TRIES && conflict::lost_a_race(&error) => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// [`Self::read`] for callers without a runtime: the command line.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_now<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.pool.get().map_err(Error::unavailable)?;
+        let now = self.clock.now();
+        ask(&mut Tx::new(&mut connection, now))
+    }
+
+    async fn hop<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return Err(Error::unavailable("too many requests wait for the database"));
+        };
+        let db = self.clone();
+        #[expect(clippy::disallowed_methods, reason = "this is the one blocking hop")]
+        let hop = tokio::task::spawn_blocking(move || {
+            // Kept by the thread, not by the future: a caller that gave up does not free the place of a thread that hangs.
+            let _place = place;
+            work(&db)
+        });
+        match timeout(self.deadline, hop).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panicked)) => Err(Error::unexpected(panicked)),
+            Err(elapsed) => Err(Error::unavailable(elapsed)),
+        }
+    }
+}
+
+/// One connection outside the pool, without a bound on statements: migrations.
+///
+/// # Errors
+/// `service_unavailable` if the database cannot be reached.
+pub fn connect(url: &str) -> Result<PgConnection> {
+    PgConnection::establish(&with_timeouts(url)).map_err(Error::unavailable)
+}
+
+/// What each new connection is told.
+#[derive(Debug)]
+struct Session {
+    statement_timeout: Duration,
+}
+
+impl r2d2::CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
+    fn on_acquire(&self, connection: &mut PgConnection) -> std::result::Result<(), diesel::r2d2::Error> {
+        use diesel::connection::SimpleConnection;
+        let ms = self.statement_timeout.as_millis();
+        connection
+            .batch_execute(&format!(
+                "SET statement_timeout = {ms}; SET idle_in_transaction_session_timeout = 10000; SET timezone = 'UTC'; \
+                 SET standard_conforming_strings = on"
+            ))
+            .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// Adds to a connection string what bounds a silent network; what the operator set stays.
+fn with_timeouts(url: &str) -> String {
+    const BOUNDS: [(&str, &str); 6] = [
+        ("connect_timeout", "2"),
+        ("tcp_user_timeout", "5000"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "1"),
+        ("keepalives_count", "3"),
+        ("application_name", "keyward"),
+    ];
+    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let mut text = url.to_owned();
+    for (name, value) in BOUNDS.iter().filter(|(name, _)| !url.contains(name)) {
+        let separator = match (is_url, text.contains('?')) {
+            (false, _) => ' ',
+            (true, false) => '?',
+            (true, true) => '&',
+        };
+        text.push(separator);
+        text.push_str(&format!("{name}={value}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_timeouts;
+
+    #[test]
+    fn a_connection_string_is_bounded_in_both_forms() {
+        let url = with_timeouts("postgres://u@h/db?sslmode=require&connect_timeout=9");
+        assert!(url.starts_with("postgres://u@h/db?sslmode=require&connect_timeout=9&tcp_user_timeout=5000&"), "{url}");
+        assert!(with_timeouts("postgres://u@h/db").contains("/db?connect_timeout=2&"));
+        assert!(with_timeouts("host=/run dbname=x").starts_with("host=/run dbname=x connect_timeout=2 "));
+    }
+}

@@ -1,0 +1,207 @@
+//! Keys.
+
+use crate::authz::caller::Permit;
+use crate::model::api::Api;
+use crate::model::change::Change;
+use crate::model::clock::Timestamp;
+use crate::model::id::ApiId;
+use crate::model::id::KeyId;
+use crate::model::id::WorkspaceId;
+use crate::model::key::Key;
+use crate::model::key::KeyChanges;
+use crate::model::key::NewKey;
+use crate::model::origin::Event;
+use crate::model::origin::Resource;
+use crate::model::page::PageRequest;
+use crate::model::schema::apis;
+use crate::model::schema::keys;
+use crate::model::schema::sealed_keys;
+use crate::model::secret::Hash;
+use crate::store::tx::AuditEvent;
+use crate::store::tx::Tx;
+use diesel::ExpressionMethods;
+use diesel::OptionalExtension;
+use diesel::QueryDsl;
+use diesel::QueryResult;
+use diesel::RunQueryDsl;
+use diesel::SelectableHelper;
+use diesel::sql_types::Array;
+use diesel::sql_types::Text;
+use diesel::sql_types::Timestamptz;
+
+/// What names a key in a request.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// Its id.
+    Id(&'a KeyId),
+    /// The hash of its plaintext.
+    Hash(&'a Hash),
+}
+
+/// Stores a key.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewKey<'_>) -> QueryResult<()> {
+    debug_assert_eq!(permit.workspace(), new.workspace_id);
+    diesel::insert_into(keys::table).values(new).execute(tx.connection)?;
+    record(tx, permit, Event::KeyCreate, format!("created key {}", new.id), vec![
+        key_resource(new.id, new.name),
+        Resource::new("api", new.api_id, None),
+    ]);
+    Ok(())
+}
+
+/// A live key of a live API of a workspace, with that API.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, by: By<'_>) -> QueryResult<Option<(Key, Api)>> {
+    let query = keys::table
+        .inner_join(apis::table)
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::deleted_at.is_null())
+        .filter(apis::deleted_at.is_null())
+        .select((Key::as_select(), Api::as_select()))
+        .into_boxed();
+    match by {
+        By::Id(id) => query.filter(keys::id.eq(id)).first(tx.connection),
+        By::Hash(hash) => query.filter(keys::hash.eq(hash.as_bytes())).first(tx.connection),
+    }
+    .optional()
+}
+
+/// [`find`] by id for a transaction that goes on to change the key: others wait until it is done, and the API stays.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn find_for_update(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> QueryResult<Option<(Key, Api)>> {
+    let api: Option<ApiId> = keys::table
+        .filter(keys::id.eq(id))
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::deleted_at.is_null())
+        .select(keys::api_id)
+        .first(tx.connection)
+        .optional()?;
+    // The API first, as whoever deletes an API has it: one order for all, no deadlock.
+    let Some(api) = api.map_or(Ok(None), |api| crate::store::apis::find_for_share(tx, workspace, &api))? else {
+        return Ok(None);
+    };
+    let key = keys::table
+        .filter(keys::id.eq(id))
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::deleted_at.is_null())
+        .select(Key::as_select())
+        .for_update()
+        .first(tx.connection)
+        .optional()?;
+    Ok(key.map(|key| (key, api)))
+}
+
+/// A page of the live keys of an API.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn list(tx: &mut Tx<'_>, workspace: &WorkspaceId, api: &ApiId, page: &PageRequest) -> QueryResult<Vec<Key>> {
+    let mut query = keys::table
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::api_id.eq(api))
+        .filter(keys::deleted_at.is_null())
+        .order(keys::id)
+        .limit(page.fetch())
+        .select(Key::as_select())
+        .into_boxed();
+    if let Some(cursor) = &page.cursor {
+        query = query.filter(keys::id.ge(cursor));
+    }
+    query.load(tx.connection)
+}
+
+/// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36).
+///
+/// # Errors
+/// Whatever the database says.
+pub fn update(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges) -> QueryResult<()> {
+    apply(tx, permit, key, changes)?;
+    record(tx, permit, Event::KeyUpdate, format!("updated key {}", key.id), vec![
+        key_resource(&key.id, key.name.as_deref()),
+        Resource::new("api", &key.api_id, None),
+    ]);
+    Ok(())
+}
+
+/// Ends an old key's life at the given moment because a new one takes its place.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn replace(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    old: &Key,
+    new: &KeyId,
+    expires_at: Option<Timestamp>,
+) -> QueryResult<()> {
+    apply(tx, permit, old, &KeyChanges { expires_at: Some(expires_at), ..KeyChanges::default() })?;
+    record(tx, permit, Event::KeyReroll, format!("rerolled key {} to {new}", old.id), vec![
+        key_resource(new, old.name.as_deref()),
+        key_resource(&old.id, old.name.as_deref()),
+        Resource::new("api", &old.api_id, None),
+    ]);
+    tx.changed(Change::Key(old.id.clone()));
+    Ok(())
+}
+
+/// Deletes a live key: marks it, or erases it so that its hash is free again. Its sealed copy goes in either case.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn delete(tx: &mut Tx<'_>, permit: &Permit, key: &Key, permanent: bool) -> QueryResult<()> {
+    let now = tx.now();
+    diesel::delete(sealed_keys::table.find(&key.id)).execute(tx.connection)?;
+    let row = keys::table.filter(keys::id.eq(&key.id)).filter(keys::workspace_id.eq(permit.workspace()));
+    if permanent {
+        diesel::delete(row).execute(tx.connection)?;
+    } else {
+        diesel::update(row).set(keys::deleted_at.eq(now)).execute(tx.connection)?;
+    }
+    let verb = if permanent { "permanently deleted" } else { "deleted" };
+    record(tx, permit, Event::KeyDelete, format!("{verb} key {}", key.id), vec![
+        key_resource(&key.id, key.name.as_deref()),
+        Resource::new("api", &key.api_id, None),
+    ]);
+    Ok(())
+}
+
+/// Writes when keys were last used. Not a change: nobody forgets anything for it, and nothing is audited.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn touch(tx: &mut Tx<'_>, used: &[(KeyId, Timestamp)]) -> QueryResult<usize> {
+    let (ids, times): (Vec<_>, Vec<_>) = used.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
+    diesel::sql_query(
+        "UPDATE keys SET last_used_at = used.at \
+         FROM (SELECT * FROM unnest($1, $2) AS used (id, at) ORDER BY id) AS used \
+         WHERE keys.id = used.id AND (last_used_at IS NULL OR last_used_at < used.at)",
+    )
+    .bind::<Array<Text>, _>(ids)
+    .bind::<Array<Timestamptz>, _>(times)
+    .execute(tx.connection)
+}
+
+fn apply(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges) -> QueryResult<()> {
+    let now = tx.now();
+    diesel::update(keys::table.filter(keys::id.eq(&key.id)).filter(keys::workspace_id.eq(permit.workspace())))
+        .set((changes, keys::updated_at.eq(now)))
+        .execute(tx.connection)?;
+    Ok(())
+}
+
+fn key_resource(id: &KeyId, name: Option<&str>) -> Resource {
+    Resource::new("key", id, name)
+}
+
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>) {
+    let Some(id) = resources.first().map(|resource| KeyId::from_text(&resource.id)) else { return };
+    let workspace = permit.workspace().clone();
+    tx.record(Change::Key(id), AuditEvent { workspace, event, display, resources });
+}

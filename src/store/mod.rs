@@ -1,0 +1,14 @@
+//! Everything that is asked of Postgres. The only queries in the crate.
+
+pub mod apis;
+pub mod audit_log;
+pub mod changes;
+pub mod conflict;
+pub mod database;
+pub mod keys;
+pub mod migrations;
+pub mod root_keys;
+pub mod sealed_keys;
+pub mod snapshot;
+pub mod tx;
+pub mod workspaces;

@@ -1,0 +1,44 @@
+//! Everything that the verification of a key needs to know, in one SELECT.
+
+use crate::model::address::AddressList;
+use crate::model::id::WorkspaceId;
+use crate::model::key::Key;
+use crate::model::schema::apis;
+use crate::model::schema::keys;
+use crate::model::secret::Hash;
+use crate::store::tx::Tx;
+use diesel::ExpressionMethods;
+use diesel::OptionalExtension;
+use diesel::QueryDsl;
+use diesel::QueryResult;
+use diesel::RunQueryDsl;
+use diesel::SelectableHelper;
+
+/// A key as verification sees it, parsed.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The key.
+    pub key: Key,
+    /// The allow list of its API; `None` allows all.
+    pub ip_whitelist: Option<AddressList>,
+}
+
+/// The live key of a live API with this hash.
+///
+/// # Errors
+/// Whatever the database says. A stored allow list that does not parse is one: nobody may pass it.
+pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResult<Option<Snapshot>> {
+    let row: Option<(Key, Vec<String>)> = keys::table
+        .inner_join(apis::table)
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::hash.eq(hash.as_bytes()))
+        .filter(keys::deleted_at.is_null())
+        .filter(apis::deleted_at.is_null())
+        .select((Key::as_select(), apis::ip_whitelist))
+        .first(tx.connection)
+        .optional()?;
+    let Some((key, entries)) = row else { return Ok(None) };
+    let list = AddressList::parse(&entries)
+        .map_err(|index| diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into()))?;
+    Ok(Some(Snapshot { key, ip_whitelist: (!list.is_empty()).then_some(list) }))
+}

@@ -1,0 +1,70 @@
+//! One transaction: the connection, one reading of the clock, and the list of what was changed in it.
+
+use crate::model::change::Change;
+use crate::model::clock::Timestamp;
+use crate::model::id::WorkspaceId;
+use crate::model::origin::Event;
+use crate::model::origin::Resource;
+use diesel::pg::PgConnection;
+use std::fmt;
+
+/// An audit row in the making.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    /// Whose log it goes to.
+    pub workspace: WorkspaceId,
+    /// What happened.
+    pub event: Event,
+    /// One sentence for people.
+    pub display: String,
+    /// What it happened to.
+    pub resources: Vec<Resource>,
+}
+
+/// A running transaction.
+pub struct Tx<'c> {
+    pub(in crate::store) connection: &'c mut PgConnection,
+    now: Timestamp,
+    changes: Vec<Change>,
+    events: Vec<AuditEvent>,
+}
+
+impl<'c> Tx<'c> {
+    pub(in crate::store) fn new(connection: &'c mut PgConnection, now: Timestamp) -> Self {
+        Self { connection, now, changes: Vec::new(), events: Vec::new() }
+    }
+
+    /// The moment of this transaction: everything in it happens then.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Notes what was changed, to be told to every node when the transaction commits, and to the audit log.
+    pub(in crate::store) fn record(&mut self, change: Change, event: AuditEvent) {
+        self.changed(change);
+        self.events.push(event);
+    }
+
+    /// Notes a change that shares its audit row with another one.
+    pub(in crate::store) fn changed(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    /// Notes in the audit log what changed nothing but must be known: a secret was shown.
+    pub(in crate::store) fn note(&mut self, event: AuditEvent) {
+        self.events.push(event);
+    }
+
+    pub(in crate::store) fn into_parts(self) -> (&'c mut PgConnection, Vec<Change>, Vec<AuditEvent>) {
+        (self.connection, self.changes, self.events)
+    }
+}
+
+impl fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tx").field("now", &self.now).field("changes", &self.changes).finish_non_exhaustive()
+    }
+}

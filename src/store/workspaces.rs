@@ -1,0 +1,111 @@
+//! Workspaces.
+
+use crate::model::change::Change;
+use crate::model::clock::Timestamp;
+use crate::model::id::WorkspaceId;
+use crate::model::origin::Event;
+use crate::model::origin::Resource;
+use crate::model::schema::workspaces;
+use crate::model::workspace::Workspace;
+use crate::store::tx::AuditEvent;
+use crate::store::tx::Tx;
+use crate::authz::caller::Permit;
+use diesel::BoolExpressionMethods;
+use diesel::ExpressionMethods;
+use diesel::OptionalExtension;
+use diesel::QueryDsl;
+use diesel::QueryResult;
+use diesel::RunQueryDsl;
+use diesel::SelectableHelper;
+
+/// Stores a workspace unless its name is taken; says whether it did.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn insert(tx: &mut Tx<'_>, permit: &Permit, name: &str) -> QueryResult<Option<Workspace>> {
+    let new = Workspace {
+        id: permit.workspace().clone(),
+        name: name.to_owned(),
+        enabled: true,
+        requests_per_minute: None,
+        created_at: tx.now(),
+        updated_at: None,
+    };
+    let inserted = diesel::insert_into(workspaces::table)
+        .values(&new)
+        .on_conflict(workspaces::name)
+        .do_nothing()
+        .execute(tx.connection)?;
+    if inserted == 0 {
+        return Ok(None);
+    }
+    record(tx, permit, Event::WorkspaceCreate, &format!("created workspace {name}"), name);
+    Ok(Some(new))
+}
+
+/// All workspaces, oldest first.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn list(tx: &mut Tx<'_>) -> QueryResult<Vec<Workspace>> {
+    workspaces::table.select(Workspace::as_select()).order(workspaces::id).load(tx.connection)
+}
+
+/// The workspace of this id or name.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn find(tx: &mut Tx<'_>, id_or_name: &str) -> QueryResult<Option<Workspace>> {
+    workspaces::table
+        .filter(workspaces::id.eq(id_or_name).or(workspaces::name.eq(id_or_name)))
+        // An id wins over a name that looks like one.
+        .order(workspaces::id.eq(id_or_name).desc())
+        .select(Workspace::as_select())
+        .first(tx.connection)
+        .optional()
+}
+
+/// Enables or disables a workspace; says whether that changed anything.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn set_enabled(tx: &mut Tx<'_>, permit: &Permit, enabled: bool) -> QueryResult<bool> {
+    let now: Timestamp = tx.now();
+    let id: WorkspaceId = permit.workspace().clone();
+    let name = diesel::update(workspaces::table.filter(workspaces::id.eq(&id)).filter(workspaces::enabled.ne(enabled)))
+        .set((workspaces::enabled.eq(enabled), workspaces::updated_at.eq(now)))
+        .returning(workspaces::name)
+        .get_result::<String>(tx.connection)
+        .optional()?;
+    let Some(name) = name else { return Ok(false) };
+    let verb = if enabled { "enabled" } else { "disabled" };
+    record(tx, permit, Event::WorkspaceUpdate, &format!("{verb} workspace {name}"), &name);
+    Ok(true)
+}
+
+/// Sets how many requests per minute each root key may make; `None` is unlimited.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn set_requests_per_minute(tx: &mut Tx<'_>, permit: &Permit, limit: Option<i32>) -> QueryResult<()> {
+    let now = tx.now();
+    let name = diesel::update(workspaces::table.find(permit.workspace()))
+        .set((workspaces::requests_per_minute.eq(limit), workspaces::updated_at.eq(now)))
+        .returning(workspaces::name)
+        .get_result::<String>(tx.connection)?;
+    let words = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+    record(tx, permit, Event::WorkspaceUpdate, &format!("set requests per minute of workspace {name} to {words}"), &name);
+    Ok(())
+}
+
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: &str, name: &str) {
+    tx.record(
+        Change::Workspace(permit.workspace().clone()),
+        AuditEvent {
+            workspace: permit.workspace().clone(),
+            event,
+            display: display.to_owned(),
+            resources: vec![Resource::new("workspace", permit.workspace(), Some(name))],
+        },
+    );
+}
