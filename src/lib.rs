@@ -3,6 +3,7 @@ pub mod app;
 pub mod authz;
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod limiter;
 pub mod metrics;
 pub mod model;

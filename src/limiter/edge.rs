@@ -5,6 +5,7 @@ use crate::model::id::RootKeyId;
 use governor::Quota;
 use governor::RateLimiter;
 use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::InMemoryState;
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// Addresses that are watched at once. When more fail at a time, those that are fresh again are forgotten; if that is
 /// not enough, all others share one allowance.
 const MAX_ADDRESSES: usize = 100_000;
-/// Root keys whose requests are counted at once; beyond, those that were idle longest start afresh.
+/// Root keys whose requests are counted at once; when there are more, all of them start afresh.
 const MAX_ROOT_KEYS: usize = 100_000;
 
 /// governor on Keyward's clock, so that tests can move it.
@@ -38,7 +39,7 @@ impl GovernorClock for EdgeClock {
     }
 }
 
-type Addresses = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, EdgeClock>;
+type Addresses = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, EdgeClock, NoOpMiddleware<Nanos>>;
 type Counter = RateLimiter<NotKeyed, InMemoryState, EdgeClock, StateInformationMiddleware>;
 
 /// What a limit says of one request.

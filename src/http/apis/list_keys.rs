@@ -1,0 +1,36 @@
+//! `apis.listKeys`.
+
+use crate::domain::keys::read;
+use crate::http::call::Call;
+use crate::http::call::Reply;
+use crate::http::keys::KeyResponse;
+use crate::model::error::Result;
+use crate::model::id::ApiId;
+use crate::model::page::PageRequest;
+use serde::Deserialize;
+
+/// Request of `apis.listKeys`. The contract also takes `revalidateKeysCache`, which asks for what is done anyway: the
+/// list comes from the database.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListKeysRequest {
+    api_id: ApiId,
+    limit: Option<i64>,
+    cursor: Option<String>,
+    #[serde(default)]
+    decrypt: bool,
+}
+
+/// `apis.listKeys`.
+///
+/// # Errors
+/// As [`read::list`].
+pub async fn list_keys(call: Call, request: ListKeysRequest) -> Result<Reply<Vec<KeyResponse>>> {
+    let page = PageRequest::new(request.limit, request.cursor);
+    let page = call
+        .write(move |tx, caller, app| {
+            read::list(tx, caller, &app.master_keys, &request.api_id, request.decrypt, &page)
+        })
+        .await?;
+    Ok(Reply::page(page.map(KeyResponse::from)))
+}

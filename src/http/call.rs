@@ -1,0 +1,74 @@
+//! What a handler gets beside the request's fields, and what it gives back.
+
+use crate::app::App;
+use crate::authz::caller::Caller;
+use crate::model::error::Result;
+use crate::model::origin::Origin;
+use crate::model::page::Page;
+use crate::store::tx::Tx;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One authenticated call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The process.
+    pub app: Arc<App>,
+    /// Who calls, and for which operation.
+    pub caller: Arc<Caller>,
+    /// For the audit log.
+    pub origin: Origin,
+    /// The client's address, through trusted proxies.
+    pub address: Option<IpAddr>,
+}
+
+impl Call {
+    /// Asks the database on the caller's behalf.
+    ///
+    /// # Errors
+    /// The database's and those of `ask`.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Tx<'_>, &Caller) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let caller = Arc::clone(&self.caller);
+        self.app.db.read(move |tx| ask(tx, &caller)).await
+    }
+
+    /// Changes the database on the caller's behalf; `change` may run several times.
+    ///
+    /// # Errors
+    /// The database's and those of `change`.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        mut change: impl FnMut(&mut Tx<'_>, &Caller, &App) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (caller, app) = (Arc::clone(&self.caller), Arc::clone(&self.app));
+        self.app.db.write(self.origin.clone(), move |tx| change(tx, &caller, &app)).await
+    }
+}
+
+/// The `data` of an answer, with the cursor of the next page for lists.
+#[derive(Debug)]
+pub struct Reply<T> {
+    /// `data`.
+    pub data: T,
+    /// `pagination.cursor`; the outer `None` is no list.
+    pub next: Option<Option<String>>,
+}
+
+impl<T> Reply<T> {
+    /// An answer that is no list.
+    #[must_use]
+    pub fn new(data: T) -> Self {
+        Self { data, next: None }
+    }
+}
+
+impl<T> Reply<Vec<T>> {
+    /// One page of a list.
+    #[must_use]
+    pub fn page(page: Page<T>) -> Self {
+        Self { data: page.rows, next: Some(page.next) }
+    }
+}

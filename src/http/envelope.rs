@@ -1,0 +1,48 @@
+//! The envelope of a success: `meta`, `data`, and `pagination` for lists.
+
+use crate::http::call::Reply;
+use crate::model::id::RequestId;
+use serde::Serialize;
+
+/// `{}` as `data`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Empty {}
+
+/// `meta`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta<'a> {
+    /// Names this request.
+    pub request_id: &'a RequestId,
+}
+
+#[derive(Debug, Serialize)]
+struct Success<'a, T: Serialize> {
+    meta: Meta<'a>,
+    data: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pagination: Option<Pagination<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pagination<'a> {
+    has_more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+}
+
+/// The body of a success.
+///
+/// # Errors
+/// Only a value that is no JSON: a bug.
+pub fn success<T: Serialize>(request_id: &RequestId, reply: &Reply<T>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Success {
+        meta: Meta { request_id },
+        data: &reply.data,
+        pagination: reply
+            .next
+            .as_ref()
+            .map(|cursor| Pagination { has_more: cursor.is_some(), cursor: cursor.as_deref() }),
+    })
+}

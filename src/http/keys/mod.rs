@@ -1,0 +1,106 @@
+//! `keys.*` on the wire.
+
+mod create;
+mod delete;
+mod get;
+mod reroll;
+mod update;
+mod verify;
+mod whoami;
+
+pub use create::create_key;
+pub use delete::delete_key;
+pub use get::get_key;
+pub use reroll::reroll_key;
+pub use update::update_key;
+pub use verify::verify_key;
+pub use whoami::whoami;
+
+use crate::domain::keys::create::Created;
+use crate::domain::keys::read::Shown;
+use crate::model::clock::Timestamp;
+use crate::model::error::Error;
+use crate::model::error::Result;
+use crate::model::id::KeyId;
+use crate::model::key::Key;
+use crate::model::meta::Meta;
+use chrono::DateTime;
+use serde::Serialize;
+
+/// A key as answers show it (keys.md section 4). What is empty is left out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyResponse {
+    key_id: KeyId,
+    start: String,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Meta>,
+    created_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<String>,
+}
+
+impl From<Shown> for KeyResponse {
+    fn from(shown: Shown) -> Self {
+        let plaintext = shown.plaintext.map(|plaintext| plaintext.reveal().to_owned());
+        Self { plaintext, ..Self::from(shown.key) }
+    }
+}
+
+impl From<Key> for KeyResponse {
+    fn from(key: Key) -> Self {
+        Self {
+            key_id: key.id,
+            start: key.start,
+            enabled: key.enabled,
+            name: key.name,
+            meta: shown_meta(key.meta),
+            created_at: key.created_at.timestamp_millis(),
+            updated_at: shown_time(key.updated_at),
+            last_used_at: shown_time(key.last_used_at),
+            expires: shown_time(key.expires_at),
+            plaintext: None,
+        }
+    }
+}
+
+/// A new key, with the plaintext that is shown this once.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatedResponse {
+    key_id: KeyId,
+    key: String,
+}
+
+impl From<Created> for CreatedResponse {
+    fn from(created: Created) -> Self {
+        Self { key_id: created.id, key: created.plaintext.reveal().to_owned() }
+    }
+}
+
+/// Empty metadata is stored and left out (common.md section 1).
+fn shown_meta(meta: Option<Meta>) -> Option<Meta> {
+    meta.filter(|meta| !meta.is_empty())
+}
+
+/// Unix milliseconds; 0 is left out (common.md section 1).
+fn shown_time(at: Option<Timestamp>) -> Option<i64> {
+    at.map(|at| at.timestamp_millis()).filter(|ms| *ms != 0)
+}
+
+/// The moment of a number of milliseconds.
+///
+/// # Errors
+/// `invalid_input` for one beyond the calendar; the contract's bounds are narrower.
+fn moment(location: &str, ms: i64) -> Result<Timestamp> {
+    DateTime::from_timestamp_millis(ms).ok_or_else(|| Error::invalid(location, "is no moment in time", None))
+}

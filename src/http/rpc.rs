@@ -1,0 +1,243 @@
+//! The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
+
+use crate::authz::caller::Caller;
+use crate::authz::grants::Grants;
+use crate::domain::root_keys;
+use crate::http::bearer;
+use crate::http::call::Call;
+use crate::http::call::Reply;
+use crate::http::client;
+use crate::http::envelope;
+use crate::http::operations::Operation;
+use crate::http::problem;
+use crate::http::state::State;
+use crate::http::state::Trace;
+use crate::model::code::Code;
+use crate::model::error::Error;
+use crate::model::error::Result;
+use crate::model::origin::Actor;
+use crate::model::origin::Origin;
+use crate::model::root_key::RootKey;
+use crate::model::workspace::Workspace;
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::Route;
+use actix_web::http::header;
+use actix_web::web;
+use futures_util::FutureExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The route of one operation.
+pub fn rpc<Request, Response, Fut>(handler: fn(Call, Request) -> Fut) -> Route
+where
+    Request: DeserializeOwned + 'static,
+    Response: Serialize + 'static,
+    Fut: Future<Output = Result<Reply<Response>>> + 'static,
+{
+    web::post().to(move |http: HttpRequest, body: web::Payload| async move {
+        let answer = AssertUnwindSafe(within_time(handler, &http, body)).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|panic| Err(Error::unexpected(panic_message(panic.as_ref()))));
+        let body = answer.and_then(|reply| {
+            envelope::success(&Trace::of(&http).request_id, &reply).map_err(Error::unexpected)
+        });
+        match body {
+            Ok(body) => HttpResponse::Ok().content_type("application/json").body(body),
+            Err(error) => refuse(&http, &error),
+        }
+    })
+}
+
+/// The answer to a path that is no operation.
+pub async fn unknown_operation(http: HttpRequest) -> HttpResponse {
+    refuse(
+        &http,
+        &Error::new(
+            Code::UnknownOperation,
+            "There is no such path. Operations are POST /v2/<operation>, like /v2/keys.verifyKey; /docs lists them.",
+        ),
+    )
+}
+
+/// The answer to a wrong method on a known path.
+pub async fn method_not_allowed(http: HttpRequest, allowed: &'static str) -> HttpResponse {
+    let error = Error::new(Code::MethodNotAllowed, format!("This path does not know the method; it takes {allowed}."));
+    let mut response = refuse(&http, &error);
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+    response
+}
+
+/// Turns an error into its answer, and logs its cause once.
+pub fn refuse(http: &HttpRequest, error: &Error) -> HttpResponse {
+    Trace::note(http, |trace| trace.code = Some(error.code));
+    let trace = Trace::of(http);
+    if let Some(source) = &error.source {
+        tracing::error!(request_id = %trace.request_id, operation = trace.operation, code = error.code.row().path, %source, "request failed");
+    }
+    let base = http.app_data::<web::Data<State>>().map_or("", |state| state.error_docs_base.as_str());
+    problem::response(error, &trace, base, problem::accept(http.headers()).as_deref())
+}
+
+async fn within_time<Request, Response, Fut>(
+    handler: fn(Call, Request) -> Fut,
+    http: &HttpRequest,
+    body: web::Payload,
+) -> Result<Reply<Response>>
+where
+    Request: DeserializeOwned,
+    Fut: Future<Output = Result<Reply<Response>>>,
+{
+    let state = http
+        .app_data::<web::Data<State>>()
+        .ok_or_else(|| Error::unexpected("the server was mounted without its state"))?;
+    let longest = Duration::from_millis(state.app.settings.request_timeout_ms);
+    timeout(longest, answer(handler, state, http, body)).await.unwrap_or_else(|_elapsed| {
+        Err(Error::new(
+            Code::RequestTimeout,
+            "The request took too long and was given up. A change that it asked for may or may not have been made.",
+        ))
+    })
+}
+
+async fn answer<Request, Response, Fut>(
+    handler: fn(Call, Request) -> Fut,
+    state: &State,
+    http: &HttpRequest,
+    body: web::Payload,
+) -> Result<Reply<Response>>
+where
+    Request: DeserializeOwned,
+    Fut: Future<Output = Result<Reply<Response>>>,
+{
+    let operation: &'static Operation =
+        http.app_data::<&'static Operation>().ok_or_else(|| Error::unexpected("a route without its operation"))?;
+    Trace::note(http, |trace| trace.operation = operation.name);
+    let body = read_body(state, http, body).await?;
+    let address = client_address(state, http);
+    let (root_key, workspace) = authenticate(state, http, address).await?;
+    Trace::note(http, |trace| trace.root_key = Some(root_key.id.clone()));
+    spend_allowance(state, http, &root_key, &workspace)?;
+    let request = state.contract.read(operation.name, http.headers(), &body)?;
+    handler(call(state, http, operation, root_key, address), request).await
+}
+
+async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Result<web::Bytes> {
+    let settings = &state.app.settings;
+    let too_large = || {
+        Error::new(Code::RequestBodyTooLarge, format!("The body is larger than {} bytes.", settings.max_body_bytes))
+    };
+    let declared = http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > settings.max_body_bytes) {
+        return Err(too_large());
+    }
+    let limit = usize::try_from(settings.max_body_bytes).unwrap_or(usize::MAX);
+    match timeout(Duration::from_millis(settings.read_timeout_ms), body.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(unreadable))) => {
+            Err(Error::new(Code::RequestBodyUnreadable, format!("The body could not be read: {unreadable}.")))
+        }
+        Ok(Err(_over_limit)) => Err(too_large()),
+        Err(_elapsed) => Err(Error::new(
+            Code::RequestTimeout,
+            format!("The body did not arrive within {} milliseconds.", settings.read_timeout_ms),
+        )),
+    }
+}
+
+fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
+    let forwarded: Vec<_> =
+        http.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    client::address(
+        http.peer_addr().map(|peer| peer.ip()),
+        forwarded.iter().copied(),
+        &state.app.settings.trusted_proxies.0,
+    )
+}
+
+/// Who calls. A failed attempt counts against the address that it came from, and only other failing ones feel it.
+async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>) -> Result<(RootKey, Workspace)> {
+    let app = &state.app;
+    let known = match bearer::hash(http.headers()) {
+        Ok(hash) => app.db.ask(move |tx| root_keys::authenticate(tx, &hash)).await,
+        Err(error) => Err(error),
+    };
+    match known {
+        Ok((root_key, workspace)) => {
+            app.last_used.root_key(&root_key.id, app.clock.now());
+            Ok((root_key, workspace))
+        }
+        Err(error) if error.source.is_some() => Err(error),
+        Err(error) => match app.edge.failed(address) {
+            Ok(()) => Err(error),
+            Err(retry_after_s) => {
+                let mut refused = Error::new(
+                    Code::AuthenticationRateLimited,
+                    "Too many requests from this address failed to authenticate within a minute. Requests with a valid \
+                     root key are still served.",
+                );
+                refused.retry_after_s = Some(retry_after_s);
+                Err(refused)
+            }
+        },
+    }
+}
+
+/// Counts the request against what its workspace allows each root key.
+fn spend_allowance(state: &State, http: &HttpRequest, root_key: &RootKey, workspace: &Workspace) -> Result<()> {
+    let Some(limit) = workspace.requests_per_minute.and_then(|limit| u32::try_from(limit).ok()) else { return Ok(()) };
+    let allowance = state.app.edge.request(&root_key.id, limit);
+    Trace::note(http, |trace| trace.allowance = Some(allowance));
+    let Some(retry_after_s) = allowance.retry_after_s else { return Ok(()) };
+    let mut refused = Error::new(
+        Code::WorkspaceRateLimited,
+        format!(
+            "This root key made more than the {limit} requests per minute that its workspace allows each root key. \
+             The operator can raise the limit."
+        ),
+    );
+    refused.retry_after_s = Some(retry_after_s);
+    Err(refused)
+}
+
+fn call(
+    state: &State,
+    http: &HttpRequest,
+    operation: &'static Operation,
+    root_key: RootKey,
+    address: Option<IpAddr>,
+) -> Call {
+    let user_agent = http.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let actor = Actor::RootKey {
+        id: root_key.id.clone(),
+        name: root_key.name.unwrap_or_else(|| "root key".to_owned()),
+    };
+    Call {
+        app: Arc::clone(&state.app),
+        origin: Origin {
+            actor,
+            address,
+            user_agent: user_agent.map(Origin::user_agent),
+            request_id: Trace::of(http).request_id,
+        },
+        caller: Arc::new(Caller {
+            root_key: root_key.id,
+            workspace: root_key.workspace_id,
+            grants: Arc::new(Grants::of(&root_key.permissions)),
+            operation: operation.name,
+            needs: operation.needs,
+            also: operation.also,
+        }),
+        address,
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).map_or("panic".to_owned(), |text| format!("panic: {text}"))
+}
