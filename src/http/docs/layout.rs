@@ -4,6 +4,7 @@ use crate::http::docs::document::Document;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pulldown_cmark::Event;
 use pulldown_cmark::Options;
 use pulldown_cmark::Parser;
 use ring::digest::SHA256;
@@ -36,9 +37,11 @@ pub(super) fn html(markdown: &str, facts: &str) -> Document {
     Document::new("text/html; charset=utf-8", page).with(CONTENT_SECURITY_POLICY, &POLICY)
 }
 
-/// Our own Markdown only: raw HTML in it would be let through.
+/// The pages are our own Markdown. Raw HTML in one is a slip, such as `<root key>` without backticks, and shown as text.
 fn render(markdown: &str) -> String {
+    let events = Parser::new_ext(markdown, Options::ENABLE_TABLES)
+        .map(|event| if let Event::Html(raw) | Event::InlineHtml(raw) = event { Event::Text(raw) } else { event });
     let mut html = String::with_capacity(markdown.len() * 2);
-    pulldown_cmark::html::push_html(&mut html, Parser::new_ext(markdown, Options::ENABLE_TABLES));
+    pulldown_cmark::html::push_html(&mut html, events);
     html
 }

@@ -108,6 +108,7 @@ fn every_page_has_its_sections_in_order_and_names_its_code() {
         assert_eq!(sections, SECTIONS, "{}", row.path);
         let title = row.page.lines().next().unwrap();
         assert!(title.starts_with("# ") && title.contains(row.path.rsplit('/').next().unwrap()), "{title}");
+        assert!(!title.contains(['`', '<', '&']), "the title also stands in <title>: {title}");
     }
 }
 
