@@ -44,12 +44,7 @@ pub struct Row {
 
 macro_rules! row {
     ($path:literal, $status:literal, $title:literal) => {
-        Row {
-            path: $path,
-            status: $status,
-            title: $title,
-            page: include_str!(concat!("../../docs/errors/", $path, ".md")),
-        }
+        Row { path: $path, status: $status, title: $title, page: include_str!(concat!("../../docs/errors/", $path, ".md")) }
     };
 }
 
@@ -139,13 +134,7 @@ mod tests {
     fn every_page_has_the_sections_a_reader_looks_for() {
         for code in Code::ALL {
             let row = code.row();
-            for section in [
-                "## What happened",
-                "## Common scenarios",
-                "## How to fix it",
-                "## Common mistakes",
-                "## Related codes",
-            ] {
+            for section in ["## What happened", "## Common scenarios", "## How to fix it", "## Common mistakes", "## Related codes"] {
                 assert!(row.page.contains(section), "{}: no section {section}", row.path);
             }
         }

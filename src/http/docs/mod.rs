@@ -18,6 +18,7 @@ use actix_web::HttpResponse;
 use actix_web::Resource;
 use actix_web::guard;
 use actix_web::http::header::ALLOW;
+use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use actix_web::web;
 use std::future::ready;
 
@@ -38,7 +39,10 @@ fn read(pattern: &str, answer: fn(&HttpRequest) -> HttpResponse) -> Resource {
     let reading = guard::Any(guard::Get()).or(guard::Head());
     web::resource(pattern)
         .route(web::route().guard(reading).to(move |request: HttpRequest| ready(answer(&request))))
-        .default_service(web::to(|| {
-            ready(HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish())
-        }))
+        .default_service(web::to(|| ready(not_allowed())))
+}
+
+fn not_allowed() -> HttpResponse {
+    let mut response = HttpResponse::MethodNotAllowed();
+    response.insert_header((ALLOW, "GET, HEAD")).insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff")).finish()
 }
