@@ -13,7 +13,7 @@ type Rank = (Quality, u8, Reverse<usize>);
 /// that excludes both is overruled, because a page in the wrong form helps more than a 406.
 pub(super) fn prefers_markdown(request: &HttpRequest) -> bool {
     let Ok(accept) = Accept::parse(request) else { return false };
-    rank(&accept, "markdown") > rank(&accept, "html").or(Some((Quality::MIN, 0, Reverse(usize::MAX))))
+    rank(&accept, "markdown") > rank(&accept, "html")
 }
 
 /// The rank of `text/<subtype>`: the most exact range that covers it counts, whatever its quality.
