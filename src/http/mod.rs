@@ -5,6 +5,7 @@ pub mod bearer;
 pub mod call;
 pub mod client;
 pub mod contract;
+pub mod docs;
 pub mod envelope;
 pub mod keys;
 pub mod observe;
@@ -30,5 +31,6 @@ pub fn mount(config: &mut web::ServiceConfig) {
         );
     }
     probes::mount(config);
+    docs::mount(config);
     config.default_service(web::to(rpc::unknown_operation));
 }
