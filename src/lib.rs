@@ -1,2 +1,3 @@
 //! Keyward: an API-key service.
+pub mod cli;
 pub mod model;
