@@ -1,0 +1,2 @@
+//! The command line, and the private Postgres of `keyward dev`.
+pub mod postgres;
