@@ -8,7 +8,9 @@ use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
 use crate::store::database::Db;
 use crate::store::database::PoolSettings;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 /// One process.
@@ -29,6 +31,7 @@ pub struct App {
     /// Uses that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
+    in_flight: AtomicUsize,
 }
 
 impl App {
@@ -49,6 +52,7 @@ impl App {
             metrics: Metrics::new()?,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
             clock,
             master_keys,
             settings,
@@ -64,5 +68,28 @@ impl App {
     /// Announces the end.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Requests that were begun and not answered.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Counts a request for as long as the value lives.
+    #[must_use]
+    pub fn begin_request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(self))
+    }
+}
+
+/// One request that was begun.
+#[derive(Debug)]
+pub struct InFlight(Arc<App>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -29,10 +29,10 @@ impl Call {
     /// The database's and those of `ask`.
     pub async fn read<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut Tx<'_>, &Caller) -> Result<T> + Send + 'static,
+        ask: impl FnOnce(&mut Tx<'_>, &Caller, &App) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let caller = Arc::clone(&self.caller);
-        self.app.db.read(move |tx| ask(tx, &caller)).await
+        let (caller, app) = (Arc::clone(&self.caller), Arc::clone(&self.app));
+        self.app.db.read(move |tx| ask(tx, &caller, &app)).await
     }
 
     /// Changes the database on the caller's behalf; `change` may run several times.

@@ -31,6 +31,7 @@ pub async fn observe<B: MessageBody + 'static>(
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
+    let _in_flight = state.app.begin_request();
     let mut response = if header_bytes(request.headers()) > state.app.settings.max_header_bytes {
         let error = Error::new(
             Code::RequestHeaderTooLarge,

@@ -5,6 +5,7 @@ pub mod audit_log;
 pub mod changes;
 pub mod conflict;
 pub mod database;
+pub mod health;
 pub mod keys;
 pub mod migrations;
 pub mod root_keys;

@@ -20,6 +20,6 @@ pub struct GetApiRequest {
 /// # Errors
 /// As [`apis::get`].
 pub async fn get_api(call: Call, request: GetApiRequest) -> Result<Reply<ApiResponse>> {
-    let api = call.read(move |tx, caller| apis::get(tx, caller, &request.api_id)).await?;
+    let api = call.read(move |tx, caller, _| apis::get(tx, caller, &request.api_id)).await?;
     Ok(Reply::new(ApiResponse::from(api)))
 }

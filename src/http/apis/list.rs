@@ -22,6 +22,6 @@ pub struct ListApisRequest {
 /// As [`apis::list`].
 pub async fn list_apis(call: Call, request: ListApisRequest) -> Result<Reply<Vec<ApiResponse>>> {
     let page = PageRequest::new(request.limit, request.cursor);
-    let page = call.read(move |tx, caller| apis::list(tx, caller, request.search.as_deref(), &page)).await?;
+    let page = call.read(move |tx, caller, _| apis::list(tx, caller, request.search.as_deref(), &page)).await?;
     Ok(Reply::page(page.map(ApiResponse::from)))
 }

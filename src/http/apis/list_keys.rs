@@ -1,5 +1,7 @@
 //! `apis.listKeys`.
 
+use crate::app::App;
+use crate::authz::caller::Caller;
 use crate::domain::keys::read;
 use crate::http::call::Call;
 use crate::http::call::Reply;
@@ -7,6 +9,7 @@ use crate::http::keys::KeyResponse;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::page::PageRequest;
+use crate::store::tx::Tx;
 use serde::Deserialize;
 
 /// Request of `apis.listKeys`. The contract also takes `revalidateKeysCache`, which asks for what is done anyway: the
@@ -27,10 +30,10 @@ pub struct ListKeysRequest {
 /// As [`read::list`].
 pub async fn list_keys(call: Call, request: ListKeysRequest) -> Result<Reply<Vec<KeyResponse>>> {
     let page = PageRequest::new(request.limit, request.cursor);
-    let page = call
-        .write(move |tx, caller, app| {
-            read::list(tx, caller, &app.master_keys, &request.api_id, request.decrypt, &page)
-        })
-        .await?;
+    let decrypt = request.decrypt;
+    let list = move |tx: &mut Tx<'_>, caller: &Caller, app: &App| {
+        read::list(tx, caller, &app.master_keys, &request.api_id, decrypt, &page)
+    };
+    let page = if decrypt { call.write(list).await? } else { call.read(list).await? };
     Ok(Reply::page(page.map(KeyResponse::from)))
 }

@@ -13,16 +13,15 @@ mod tests;
 pub use spec::openapi_json;
 pub use spec::openapi_yaml;
 
+use crate::http::rpc;
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::Resource;
 use actix_web::guard;
-use actix_web::http::header::ALLOW;
-use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use actix_web::web;
 use std::future::ready;
 
-/// Adds every route of the documentation. They answer GET and HEAD; any other method is a bare 405 with `Allow`.
+/// Adds every route of the documentation. They answer GET and HEAD; any other method is a 405 with `Allow`.
 pub fn mount(cfg: &mut web::ServiceConfig) {
     cfg.service(read("/openapi.yaml", spec::yaml))
         .service(read("/openapi.json", spec::json))
@@ -39,10 +38,5 @@ fn read(pattern: &str, answer: fn(&HttpRequest) -> HttpResponse) -> Resource {
     let reading = guard::Any(guard::Get()).or(guard::Head());
     web::resource(pattern)
         .route(web::route().guard(reading).to(move |request: HttpRequest| ready(answer(&request))))
-        .default_service(web::to(|| ready(not_allowed())))
-}
-
-fn not_allowed() -> HttpResponse {
-    let mut response = HttpResponse::MethodNotAllowed();
-    response.insert_header((ALLOW, "GET, HEAD")).insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff")).finish()
+        .default_service(web::to(|http| rpc::method_not_allowed(http, "GET, HEAD")))
 }

@@ -1,11 +1,14 @@
 //! `keys.getKey`.
 
+use crate::app::App;
+use crate::authz::caller::Caller;
 use crate::domain::keys::read;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::keys::KeyResponse;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
+use crate::store::tx::Tx;
 use serde::Deserialize;
 
 /// Request of `keys.getKey`.
@@ -22,8 +25,10 @@ pub struct GetKeyRequest {
 /// # Errors
 /// As [`read::get`].
 pub async fn get_key(call: Call, request: GetKeyRequest) -> Result<Reply<KeyResponse>> {
-    let shown = call
-        .write(move |tx, caller, app| read::get(tx, caller, &app.master_keys, &request.key_id, request.decrypt))
-        .await?;
+    let decrypt = request.decrypt;
+    let get = move |tx: &mut Tx<'_>, caller: &Caller, app: &App| {
+        read::get(tx, caller, &app.master_keys, &request.key_id, decrypt)
+    };
+    let shown = if decrypt { call.write(get).await? } else { call.read(get).await? };
     Ok(Reply::new(KeyResponse::from(shown)))
 }

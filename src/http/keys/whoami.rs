@@ -21,6 +21,6 @@ pub struct WhoamiRequest {
 /// As [`read::whoami`].
 pub async fn whoami(call: Call, request: WhoamiRequest) -> Result<Reply<KeyResponse>> {
     let hash = Plaintext::new(request.key).hash();
-    let key = call.read(move |tx, caller| read::whoami(tx, caller, &hash)).await?;
+    let key = call.read(move |tx, caller, _| read::whoami(tx, caller, &hash)).await?;
     Ok(Reply::new(KeyResponse::from(key)))
 }

@@ -1,0 +1,101 @@
+//! What `serve` and `dev` do before and around serving: migrate, bootstrap, listen, wait for a signal.
+
+use crate::app::App;
+use crate::cli::output::Failure;
+use crate::config::Settings;
+use crate::domain::root_keys;
+use crate::domain::root_keys::Bootstrap;
+use crate::model::clock::Clock;
+use crate::model::master_key::MasterKeys;
+use crate::model::origin::Actor;
+use crate::model::origin::Origin;
+use crate::model::secret::Plaintext;
+use crate::server;
+use crate::store::database;
+use crate::store::migrations;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::sync::Arc;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+/// Takes the address before anything else is done.
+///
+/// # Errors
+/// One line that says what to do.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AddrInUse => ": another program listens there; choose another with --listen",
+            std::io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges; choose another with --listen",
+            std::io::ErrorKind::AddrNotAvailable => ": this machine does not have that address; see --listen",
+            _ => "",
+        };
+        Failure::failed(format!("cannot listen on {address}{advice} ({error})"))
+    })
+}
+
+/// Brings the database up to date, or makes sure that it is.
+///
+/// # Errors
+/// The database is away or newer, or has to be migrated and may not be.
+pub fn migrate(url: &str, allowed: bool) -> Result<(), Failure> {
+    let mut connection = database::connect(url)?;
+    if allowed {
+        for name in migrations::run(&mut connection)? {
+            tracing::info!(name, "migrated");
+        }
+        return Ok(());
+    }
+    migrations::refuse_newer(&mut connection)?;
+    match migrations::pending(&mut connection)?.len() {
+        0 => Ok(()),
+        pending => Err(Failure::failed(format!(
+            "{pending} migrations are pending and KEYWARD_MIGRATE is false: run `keyward migrate` first"
+        ))),
+    }
+}
+
+/// Makes sure that the operator's own root key exists.
+///
+/// # Errors
+/// The database's.
+pub fn bootstrap(app: &App, plaintext: &Plaintext) -> Result<(), Failure> {
+    let outcome =
+        app.db.write_now(&Origin::local(Actor::System), |tx| root_keys::bootstrap(tx, plaintext)).map_err(Failure::from)?;
+    match outcome {
+        Bootstrap::Created => tracing::info!("the bootstrap root key was created"),
+        Bootstrap::Present => tracing::info!("the bootstrap root key exists"),
+        Bootstrap::Revoked => {
+            tracing::warn!("the bootstrap root key was revoked and stays so: remove KEYWARD_BOOTSTRAP_ROOT_KEY, or set another one");
+        }
+    }
+    Ok(())
+}
+
+/// Wires a process.
+///
+/// # Errors
+/// A metric that cannot be registered: a bug.
+pub fn app(settings: Settings, url: &str, master_keys: MasterKeys) -> Result<Arc<App>, Failure> {
+    App::new(settings, url, master_keys, Clock::system()).map(Arc::new).map_err(Failure::failed)
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. `ready` runs once the signals are caught.
+///
+/// # Errors
+/// A listener or a contract that cannot be used.
+pub fn serve(app: Arc<App>, listener: TcpListener, ready: impl FnOnce()) -> Result<(), Failure> {
+    actix_web::rt::System::new().block_on(async move {
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+        ready();
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            }
+        };
+        server::run(app, listener, stop).await.map_err(Failure::failed)
+    })
+}

@@ -1,0 +1,93 @@
+//! Serving: workers, background tasks, the drain at the end.
+
+use crate::app::App;
+use crate::http;
+use crate::http::contract::Contract;
+use crate::http::docs;
+use crate::http::observe::observe;
+use crate::http::state::State;
+use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio::time::sleep;
+
+/// How often gathered uses are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// How long the server must have been idle before it ends: a client may have sent a request just before.
+const QUIET: Duration = Duration::from_millis(100);
+/// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Serves on a listener until `stop` resolves, then drains: not ready, no new connections, what is in flight gets until
+/// the deadline. Must run inside actix' runtime.
+///
+/// # Errors
+/// A broken contract or a listener that cannot be used.
+pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let settings = &app.settings;
+    let contract = Contract::compile(docs::openapi_yaml()).map_err(io::Error::other)?;
+    let error_docs_base = settings.error_docs_base();
+    let state = web::Data::new(State { app: Arc::clone(&app), contract, error_docs_base });
+    let workers = match usize::from(settings.workers) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let connections = usize::try_from(settings.max_connections).unwrap_or(usize::MAX).div_ceil(workers);
+    let read_timeout = Duration::from_millis(settings.read_timeout_ms);
+    let server = HttpServer::new(move || {
+        actix_web::App::new().app_data(state.clone()).wrap(from_fn(observe)).configure(http::mount)
+    })
+    .workers(workers)
+    .max_connections(connections)
+    .client_request_timeout(read_timeout)
+    .client_disconnect_timeout(read_timeout)
+    .keep_alive(KEEP_ALIVE)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    let flusher = actix_web::rt::spawn(flush_forever(Arc::clone(&app)));
+    let serving = actix_web::rt::spawn(server);
+    stop.await;
+    drain(&app, &handle).await;
+    flusher.abort();
+    if let Err(error) = app.last_used.flush(&app.db).await {
+        tracing::warn!(?error, "the last uses of keys were not written");
+    }
+    serving.await.map_err(io::Error::other)?
+}
+
+async fn drain(app: &App, handle: &ServerHandle) {
+    tracing::info!(in_flight = app.in_flight(), "draining");
+    app.drain();
+    handle.pause().await;
+    let deadline = Instant::now() + Duration::from_millis(app.settings.drain_timeout_ms);
+    let mut quiet_since = Instant::now();
+    while Instant::now() < deadline && quiet_since.elapsed() < QUIET {
+        if app.in_flight() > 0 {
+            quiet_since = Instant::now();
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    let left = app.in_flight();
+    if left > 0 {
+        tracing::warn!(in_flight = left, "the deadline passed before all requests were answered");
+    }
+    handle.stop(false).await;
+}
+
+async fn flush_forever(app: Arc<App>) {
+    loop {
+        sleep(FLUSH_EVERY).await;
+        if let Err(error) = app.last_used.flush(&app.db).await {
+            tracing::warn!(?error, "the last uses of keys were not written yet");
+        }
+    }
+}
