@@ -1,24 +1,34 @@
 //! The promises of the private Postgres: they hold for root and for an ordinary user.
 
+#[cfg(test)]
+mod support;
+
+use crate::support::Keyward;
+use crate::support::ask;
+use crate::support::data_dir;
+use crate::support::drafts;
+use crate::support::is_in_use;
+use crate::support::is_running;
+use crate::support::mount;
+use crate::support::pid;
+use crate::support::refused;
+use crate::support::run;
+use crate::support::show;
+use crate::support::socket_folder;
+use crate::support::unmount;
+use crate::support::wait;
 use diesel::Connection;
 use diesel::PgConnection;
-use diesel::QueryableByName;
 use diesel::RunQueryDsl;
-use diesel::sql_types::Text;
-use keyward::cli::postgres::Fault;
 use keyward::cli::postgres::PrivatePostgres;
 use keyward::cli::postgres::Settings;
 use keyward::cli::postgres::reach;
-use rustix::process::Pid;
 use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
@@ -432,109 +442,4 @@ fn child() {
         }
         Err(fault) => println!("\nFAULT {fault}"),
     }
-}
-
-/// Another Keyward with a running server.
-struct Keyward {
-    process: Child,
-    server: u32,
-    url: String,
-}
-
-impl Keyward {
-    fn command(kind: &str, dir: &Path) -> Command {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "child", "--ignored", "--nocapture"]).stderr(Stdio::null());
-        command.env("KEYWARD_TEST_CHILD", kind).env("KEYWARD_TEST_DIR", dir);
-        command
-    }
-
-    fn spawn(kind: &str, dir: &Path) -> Child {
-        Self::command(kind, dir).stdout(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn start(kind: &str, dir: &Path) -> Self {
-        let mut process = Self::spawn(kind, dir);
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.filter(|line| line.starts_with("READY ") || line.starts_with("FAULT ")).next().unwrap();
-        let words: Vec<&str> = line.split(' ').collect();
-        assert_eq!(words[0], "READY", "{line}");
-        Self { process, server: words[1].parse().unwrap(), url: words[2].to_owned() }
-    }
-
-    fn kill_9(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    answer: String,
-}
-
-fn ask(url: &str, sql: &str) -> String {
-    diesel::sql_query(sql).get_result::<Row>(&mut PgConnection::establish(url).unwrap()).unwrap().answer
-}
-
-fn show(postgres: &PrivatePostgres, setting: &str) -> String {
-    ask(postgres.url(), &format!("SELECT current_setting('{setting}') AS answer"))
-}
-
-fn run(url: &str, sql: &str) {
-    diesel::sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap();
-}
-
-fn refused(result: Result<PrivatePostgres, Fault>) -> String {
-    let line = result.map(drop).unwrap_err().to_string();
-    assert_eq!(line.lines().count(), 1, "{line}");
-    line
-}
-
-/// A folder of mode 0700, as somebody's own folder would be.
-fn data_dir() -> TempDir {
-    TempDir::new().unwrap()
-}
-
-fn socket_folder(postgres: &PrivatePostgres) -> PathBuf {
-    PathBuf::from(show(postgres, "unix_socket_directories"))
-}
-
-fn drafts(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("postgres.new")).collect()
-}
-
-fn pid(number: u32) -> Pid {
-    Pid::from_raw(number.try_into().unwrap()).unwrap()
-}
-
-/// A zombie that nobody has waited for yet is not running.
-fn is_running(number: u32) -> bool {
-    let output = Command::new("ps").args(["-o", "stat=", "-p", &number.to_string()]).output().unwrap();
-    let state = String::from_utf8(output.stdout).unwrap();
-    !state.trim().is_empty() && !state.trim().starts_with('Z')
-}
-
-/// Whether any process has the folder in its command line: the server, its watcher.
-fn is_in_use(dir: &Path) -> bool {
-    let output = Command::new("ps").args(["-eww", "-o", "args="]).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).contains(&*dir.to_string_lossy())
-}
-
-/// Only root may, and not in every container.
-fn mount(dir: &Path, options: &str) -> bool {
-    let mut command = Command::new("mount");
-    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-fn unmount(dir: &Path) {
-    let _ = Command::new("umount").arg(dir).stderr(Stdio::null()).status();
-}
-
-#[expect(clippy::disallowed_methods, reason = "the tests wait for other processes")]
-fn wait(time: Duration) {
-    std::thread::sleep(time);
 }
