@@ -11,6 +11,7 @@ use rustix::process::Pid;
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -79,7 +80,9 @@ pub(crate) fn refused(result: Result<PrivatePostgres, Fault>) -> String {
 
 /// A folder of mode 0700, as somebody's own folder would be.
 pub(crate) fn data_dir() -> TempDir {
-    TempDir::new().unwrap()
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    dir
 }
 
 pub(crate) fn socket_folder(postgres: &PrivatePostgres) -> PathBuf {
