@@ -12,6 +12,7 @@ use crate::support::is_running;
 use crate::support::mount;
 use crate::support::pid;
 use crate::support::refused;
+use crate::support::remove_if_elsewhere;
 use crate::support::run;
 use crate::support::show;
 use crate::support::socket_folder;
@@ -290,19 +291,25 @@ fn a_socket_folder_that_is_open_to_others_is_refused() {
 #[test]
 fn a_cluster_that_was_left_half_made_is_made_again() {
     let dir = data_dir();
-    let mut killed = Keyward::spawn("keep", dir.path());
-    let begun = Instant::now();
-    while !drafts(dir.path()).iter().any(|draft| draft.join("base").exists()) {
-        assert!(begun.elapsed() < Duration::from_secs(20) && killed.try_wait().unwrap().is_none());
-        wait(Duration::from_millis(2));
+    let closed = data_dir();
+    // Under root the second one is made elsewhere.
+    for dir in [dir.path(), &closed.path().join("below")] {
+        let mut killed = Keyward::spawn("throw", dir);
+        let begun = Instant::now();
+        while !drafts(dir).iter().any(|draft| draft.join("base").exists()) {
+            assert!(begun.elapsed() < Duration::from_secs(20) && killed.try_wait().unwrap().is_none());
+            wait(Duration::from_millis(2));
+        }
+        let half_made = fs::canonicalize(&drafts(dir)[0]).unwrap();
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        assert!(!dir.join("postgres").exists());
+        // At once: the orphaned `initdb` is still at work.
+        let postgres = PrivatePostgres::start(dir, &THROW_AWAY).unwrap();
+        assert_eq!(ask(postgres.url(), "SELECT 'alive' AS answer"), "alive");
+        assert!(drafts(dir).is_empty() && !half_made.exists());
+        remove_if_elsewhere(postgres, dir);
     }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    assert!(!dir.path().join("postgres").exists());
-    // At once: the orphaned `initdb` is still at work.
-    let postgres = PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap();
-    assert_eq!(ask(postgres.url(), "SELECT 'alive' AS answer"), "alive");
-    assert!(drafts(dir.path()).is_empty());
 }
 
 #[test]
@@ -402,7 +409,13 @@ fn root_keeps_a_cluster_where_its_account_can_get() {
     assert_eq!(fs::read_link(dir.join("postgres")).unwrap(), cluster);
     assert_ne!(fs::metadata(&cluster).unwrap().uid(), 0);
     postgres.stop().unwrap();
-    let again = PrivatePostgres::start(&dir, &THROW_AWAY).unwrap();
+    let moved = closed.path().join("moved");
+    fs::rename(&dir, &moved).unwrap();
+    let again = PrivatePostgres::start(&moved, &THROW_AWAY).unwrap();
+    assert_eq!(ask(again.url(), "SELECT answer FROM kept"), "yes");
+    assert!(Command::new("cp").arg("-a").args([&moved, &dir]).status().unwrap().success());
+    let fault = refused(PrivatePostgres::start(&dir, &THROW_AWAY));
+    assert!(fault.contains("is a copy of"), "{fault}");
     assert_eq!(ask(again.url(), "SELECT answer FROM kept"), "yes");
     again.stop().unwrap();
     fs::remove_dir_all(cluster.parent().unwrap()).unwrap();

@@ -90,12 +90,21 @@ pub(crate) fn socket_folder(postgres: &PrivatePostgres) -> PathBuf {
 }
 
 pub(crate) fn drafts(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("postgres.new")).collect()
 }
 
 pub(crate) fn pid(number: u32) -> Pid {
     Pid::from_raw(number.try_into().unwrap()).unwrap()
+}
+
+/// A cluster that root has put elsewhere is not removed with the data folder.
+pub(crate) fn remove_if_elsewhere(postgres: PrivatePostgres, dir: &Path) {
+    let cluster = postgres.cluster_dir();
+    postgres.stop().unwrap();
+    if !cluster.starts_with(dir.canonicalize().unwrap()) {
+        fs::remove_dir_all(cluster.parent().unwrap()).unwrap();
+    }
 }
 
 /// A zombie that nobody has waited for yet is not running.

@@ -32,8 +32,14 @@ impl Fault {
     /// A Postgres program failed. The line quotes what it complained about, the detail holds the rest.
     pub(super) fn program(what: &str, output: &str) -> Self {
         let complaint = complaint(output);
-        let is_full = ["No space left on device", "Check free disk space"].iter().any(|words| output.contains(words));
-        let advice = if is_full { FULL } else { "" };
+        let says = |words| output.contains(words);
+        let advice = if says("No space left on device") || says("Check free disk space") {
+            FULL
+        } else if says("could not look up effective user ID") {
+            "; run as a user that has an account, or set DATABASE_URL"
+        } else {
+            ""
+        };
         let detail = (!output.trim().is_empty()).then(|| output.trim().to_owned());
         Self { line: format!("{what}: {complaint}{advice}"), detail, source: None }
     }
