@@ -35,6 +35,8 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+/// `nobody`, an ordinary user as far as files go.
+const ORDINARY: u32 = 65534;
 const THROW_AWAY: Settings = Settings { durable: false, dies_with_parent: true, max_connections: 20 };
 const KEPT: Settings = Settings { durable: true, dies_with_parent: false, max_connections: 20 };
 
@@ -424,11 +426,32 @@ fn root_keeps_a_cluster_where_its_account_can_get() {
 }
 
 #[test]
+fn root_and_the_owner_of_a_cluster_take_turns() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = data_dir();
+    std::os::unix::fs::chown(dir.path(), Some(ORDINARY), Some(ORDINARY)).unwrap();
+    let as_owner = || {
+        let mut command = Keyward::command("once", dir.path());
+        let output = command.uid(ORDINARY).gid(ORDINARY).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // Where the test program itself is out of an ordinary user's reach there is nothing to show.
+    let Some(said) = as_owner() else { return };
+    assert!(said.contains("READY"), "{said}");
+    let postgres = PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap();
+    assert_eq!(fs::metadata(postgres.cluster_dir()).unwrap().uid(), ORDINARY);
+    postgres.stop().unwrap();
+    let said = as_owner().unwrap();
+    assert!(said.contains("READY"), "{said}");
+}
+
+#[test]
 fn somebody_elses_cluster_is_refused() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    const ORDINARY: u32 = 65534;
     let dir = data_dir();
     let postgres = PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap();
     let mut command = Keyward::command("keep", dir.path());
@@ -450,7 +473,7 @@ fn child() {
     match PrivatePostgres::start(&dir, &settings) {
         Ok(postgres) => {
             println!("\nREADY {} {}", postgres.pid(), postgres.url());
-            wait(Duration::from_secs(60));
+            wait(if kind == "once" { Duration::ZERO } else { Duration::from_secs(60) });
         }
         Err(fault) => println!("\nFAULT {fault}"),
     }
