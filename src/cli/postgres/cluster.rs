@@ -64,6 +64,7 @@ pub(super) fn open_or_create(folder: &Folder, programs: &[PathBuf], durable: boo
 
 fn open(folder: &Folder, programs: &[PathBuf], account: Account) -> Result<Cluster, Fault> {
     let path = fs::canonicalize(folder.cluster()).map_err(|error| Fault::io("open", &folder.cluster(), error))?;
+    place::claim(folder, &path)?;
     let version = path.join("PG_VERSION");
     let major = fs::read_to_string(&version).map_err(|error| Fault::io("read", &version, error))?;
     let binaries = binaries::find(programs, Some(major.trim()), &account)?;

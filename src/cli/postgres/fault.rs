@@ -32,7 +32,14 @@ impl Fault {
     /// A Postgres program failed. The line quotes what it complained about, the detail holds the rest.
     pub(super) fn program(what: &str, output: &str) -> Self {
         let complaint = complaint(output);
-        let advice = if output.contains("No space left on device") { FULL } else { "" };
+        let says = |words| output.contains(words);
+        let advice = if says("No space left on device") || says("Check free disk space") {
+            FULL
+        } else if says("could not look up effective user ID") {
+            "; run as a user that has an account, or set DATABASE_URL"
+        } else {
+            ""
+        };
         let detail = (!output.trim().is_empty()).then(|| output.trim().to_owned());
         Self { line: format!("{what}: {complaint}{advice}"), detail, source: None }
     }
@@ -72,18 +79,24 @@ fn reason(error: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// The line that matters among what a Postgres program printed: its last error with the hint that follows.
+/// The line that matters among what a Postgres program printed: its first error, as the others follow from it, and a hint.
 fn complaint(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let is_error = |line: &&str| {
-        ["FATAL:", "PANIC:", "ERROR:", "error:", "LOG:  could not"].iter().any(|word| line.contains(word))
-    };
-    let Some(error) = lines.iter().rev().find(|line| is_error(line)).or(lines.last()) else {
+    let lines: Vec<&str> = output.lines().map(without_stamp).filter(|line| !line.is_empty()).collect();
+    let is_error = |line: &&&str| ["FATAL:", "PANIC:", "ERROR:", "error:"].iter().any(|word| line.contains(word));
+    let Some(error) = lines.iter().find(is_error).or(lines.last()) else {
         return "it ended without a word".to_owned();
     };
-    match lines.iter().rev().find(|line| line.contains("HINT:")) {
-        Some(hint) => format!("{error} ({})", hint.split("HINT:").nth(1).unwrap_or_default().trim()),
+    match lines.iter().find_map(|line| line.strip_prefix("HINT:")) {
+        Some(hint) => format!("{error} ({})", hint.trim()),
         None => (*error).to_owned(),
+    }
+}
+
+/// A log line without the `2026-01-31 12:00:00.000 UTC [123] ` before it.
+fn without_stamp(line: &str) -> &str {
+    match line.split_once("] ") {
+        Some((stamp, rest)) if stamp.starts_with(|first: char| first.is_ascii_digit()) => rest.trim(),
+        _ => line.trim(),
     }
 }
 
@@ -92,8 +105,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_quotes_the_last_error_and_its_hint() {
-        let log = "LOG:  starting\nFATAL:  lock file exists\nHINT:  Is another postmaster running?\nLOG:  shut down\n";
+    fn the_line_quotes_the_first_error_and_the_hint() {
+        let log = "2026-01-31 12:00:00.000 UTC [7] FATAL:  lock file exists\n\
+                   2026-01-31 12:00:00.000 UTC [7] HINT:  Is another postmaster running?\nLOG:  shut down\n";
         let fault = Fault::program("cannot start", log);
         assert_eq!(fault.to_string(), "cannot start: FATAL:  lock file exists (Is another postmaster running?)");
         assert_eq!(fault.detail(), Some(log.trim()));

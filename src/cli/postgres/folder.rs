@@ -52,7 +52,7 @@ pub(super) struct Folder {
 impl Folder {
     /// A folder that some earlier start has made.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        if !path.join(MARKER).exists() {
+        if !has_marker(path)? {
             let path = path.display();
             return Err(Fault::new(format!(
                 "{path} holds no Keyward instance: run `keyward dev --data-dir {path}` first"
@@ -63,7 +63,7 @@ impl Folder {
 
     /// The same, made when it does not exist. A folder with something else in it is left alone.
     pub(super) fn open_or_create(path: &Path) -> Result<Self, Fault> {
-        if path.join(MARKER).exists() {
+        if has_marker(path)? {
             return Self::open(path);
         }
         if path.is_file() {
@@ -171,6 +171,14 @@ impl Folder {
             set.map_err(|error| Fault::io("change the mode of", &self.path, error))?;
         }
         Ok(())
+    }
+}
+
+fn has_marker(path: &Path) -> Result<bool, Fault> {
+    match path.join(MARKER).try_exists() {
+        // Below a file nothing exists either.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        answer => answer.map_err(|error| Fault::io("open", path, error)),
     }
 }
 

@@ -57,5 +57,5 @@ fn is_ours(pid: Pid, cluster: &Path) -> bool {
     }
     let output = std::process::Command::new("ps").args(["-ww", "-o", "args=", "-p", &pid]).output();
     let line = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    line.contains("postgres") && line.contains(&*cluster.to_string_lossy())
+    line.contains("postgres") && format!("{} ", line.trim()).contains(&format!("-D {} ", cluster.display()))
 }

@@ -2,7 +2,9 @@
 
 use crate::cli::postgres::fault::Fault;
 use crate::cli::postgres::folder::Folder;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -21,7 +23,13 @@ const BELONGS_TO: &str = "belongs-to";
 /// The name is a new one each time, so that a data folder which was deleted and made again does not find its old keys.
 pub(super) fn elsewhere(folder: &Folder, draft: &Path, durable: bool) -> Result<PathBuf, Fault> {
     let base = Path::new(if durable { LASTING } else { PASSING });
-    make(base, true)?;
+    make(base, true).map_err(|fault| {
+        Fault::new(format!(
+            "the account that runs Postgres cannot enter {}, and there is no other place ({fault}): \
+             choose a --data-dir that everybody may pass through to",
+            folder.path().display()
+        ))
+    })?;
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     let place = base.join(format!("keyward-data-{}-{nanos}", std::process::id()));
     make(&place, false)?;
@@ -30,6 +38,28 @@ pub(super) fn elsewhere(folder: &Folder, draft: &Path, durable: bool) -> Result<
     let cluster = place.join("postgres");
     symlink(&cluster, draft).map_err(|error| Fault::io("create", draft, error))?;
     Ok(cluster)
+}
+
+/// Makes sure that a cluster which stands in such a place is this folder's alone. A copied data folder has the link too, and
+/// its start would take the other's running server for an orphan.
+pub(super) fn claim(folder: &Folder, cluster: &Path) -> Result<(), Fault> {
+    let Some(note) = cluster.parent().map(|place| place.join(BELONGS_TO)) else { return Ok(()) };
+    let is_link = fs::symlink_metadata(folder.cluster()).is_ok_and(|link| link.is_symlink());
+    let Some(owner) = fs::read(&note).ok().filter(|_| is_link) else { return Ok(()) };
+    let owner = PathBuf::from(OsString::from_vec(owner));
+    if owner == folder.path() {
+        return Ok(());
+    }
+    if fs::canonicalize(owner.join("postgres")).is_ok_and(|theirs| theirs == cluster) {
+        return Err(Fault::new(format!(
+            "{} is a copy of {}, which the database in {} belongs to: use that one, or choose another --data-dir",
+            folder.path().display(),
+            owner.display(),
+            cluster.display()
+        )));
+    }
+    // The folder was moved.
+    fs::write(&note, folder.path().as_os_str().as_encoded_bytes()).map_err(|error| Fault::io("write", &note, error))
 }
 
 /// A folder that everybody may pass through, whatever root's umask. `/tmp` and the like stay as they are.

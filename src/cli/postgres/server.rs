@@ -170,6 +170,13 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A start that failed half-way leaves nothing behind. After an orderly stop there is nothing left to do.
+        let _ = self.stop(Stop::Fast);
+    }
+}
+
 /// Line 1 of the pid file is the server's number, line 8 its state.
 fn is_ready(cluster: &Path, pid: u32) -> bool {
     let text = fs::read_to_string(cluster.join("postmaster.pid")).unwrap_or_default();

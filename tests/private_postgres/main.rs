@@ -1,30 +1,42 @@
 //! The promises of the private Postgres: they hold for root and for an ordinary user.
 
+#[cfg(test)]
+mod support;
+
+use crate::support::Keyward;
+use crate::support::ask;
+use crate::support::data_dir;
+use crate::support::drafts;
+use crate::support::is_in_use;
+use crate::support::is_running;
+use crate::support::mount;
+use crate::support::pid;
+use crate::support::refused;
+use crate::support::remove_if_elsewhere;
+use crate::support::run;
+use crate::support::show;
+use crate::support::socket_folder;
+use crate::support::unmount;
+use crate::support::wait;
 use diesel::Connection;
 use diesel::PgConnection;
-use diesel::QueryableByName;
 use diesel::RunQueryDsl;
-use diesel::sql_types::Text;
-use keyward::cli::postgres::Fault;
 use keyward::cli::postgres::PrivatePostgres;
 use keyward::cli::postgres::Settings;
 use keyward::cli::postgres::reach;
-use rustix::process::Pid;
 use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
-use tempfile::TempDir;
 
+/// `nobody`, an ordinary user as far as files go.
+const ORDINARY: u32 = 65534;
 const THROW_AWAY: Settings = Settings { durable: false, dies_with_parent: true, max_connections: 20 };
 const KEPT: Settings = Settings { durable: true, dies_with_parent: false, max_connections: 20 };
 
@@ -281,19 +293,25 @@ fn a_socket_folder_that_is_open_to_others_is_refused() {
 #[test]
 fn a_cluster_that_was_left_half_made_is_made_again() {
     let dir = data_dir();
-    let mut killed = Keyward::spawn("keep", dir.path());
-    let begun = Instant::now();
-    while !drafts(dir.path()).iter().any(|draft| draft.join("base").exists()) {
-        assert!(begun.elapsed() < Duration::from_secs(20) && killed.try_wait().unwrap().is_none());
-        wait(Duration::from_millis(2));
+    let closed = data_dir();
+    // Under root the second one is made elsewhere.
+    for dir in [dir.path(), &closed.path().join("below")] {
+        let mut killed = Keyward::spawn("throw", dir);
+        let begun = Instant::now();
+        while !drafts(dir).iter().any(|draft| draft.join("base").exists()) {
+            assert!(begun.elapsed() < Duration::from_secs(20) && killed.try_wait().unwrap().is_none());
+            wait(Duration::from_millis(2));
+        }
+        let half_made = fs::canonicalize(&drafts(dir)[0]).unwrap();
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        assert!(!dir.join("postgres").exists());
+        // At once: the orphaned `initdb` is still at work.
+        let postgres = PrivatePostgres::start(dir, &THROW_AWAY).unwrap();
+        assert_eq!(ask(postgres.url(), "SELECT 'alive' AS answer"), "alive");
+        assert!(drafts(dir).is_empty() && !half_made.exists());
+        remove_if_elsewhere(postgres, dir);
     }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    assert!(!dir.path().join("postgres").exists());
-    // At once: the orphaned `initdb` is still at work.
-    let postgres = PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap();
-    assert_eq!(ask(postgres.url(), "SELECT 'alive' AS answer"), "alive");
-    assert!(drafts(dir.path()).is_empty());
 }
 
 #[test]
@@ -373,7 +391,7 @@ fn a_full_disk_is_one_clear_line_and_the_next_start_begins_anew() {
         return;
     }
     let fault = refused(PrivatePostgres::start(dir.path(), &THROW_AWAY));
-    assert!(fault.contains("No space left on device; free some space"), "{fault}");
+    assert!(fault.contains("; free some space or choose another --data-dir"), "{fault}");
     assert!(drafts(dir.path()).is_empty());
     assert!(mount(dir.path(), "remount,size=200m"));
     PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap().stop().unwrap();
@@ -385,7 +403,7 @@ fn root_keeps_a_cluster_where_its_account_can_get() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let closed = TempDir::new().unwrap();
+    let closed = data_dir();
     let dir = closed.path().join("project/.keyward");
     let postgres = PrivatePostgres::start(&dir, &THROW_AWAY).unwrap();
     run(postgres.url(), "CREATE TABLE kept AS SELECT 'yes' AS answer");
@@ -393,7 +411,13 @@ fn root_keeps_a_cluster_where_its_account_can_get() {
     assert_eq!(fs::read_link(dir.join("postgres")).unwrap(), cluster);
     assert_ne!(fs::metadata(&cluster).unwrap().uid(), 0);
     postgres.stop().unwrap();
-    let again = PrivatePostgres::start(&dir, &THROW_AWAY).unwrap();
+    let moved = closed.path().join("moved");
+    fs::rename(&dir, &moved).unwrap();
+    let again = PrivatePostgres::start(&moved, &THROW_AWAY).unwrap();
+    assert_eq!(ask(again.url(), "SELECT answer FROM kept"), "yes");
+    assert!(Command::new("cp").arg("-a").args([&moved, &dir]).status().unwrap().success());
+    let fault = refused(PrivatePostgres::start(&dir, &THROW_AWAY));
+    assert!(fault.contains("is a copy of"), "{fault}");
     assert_eq!(ask(again.url(), "SELECT answer FROM kept"), "yes");
     again.stop().unwrap();
     fs::remove_dir_all(cluster.parent().unwrap()).unwrap();
@@ -402,11 +426,32 @@ fn root_keeps_a_cluster_where_its_account_can_get() {
 }
 
 #[test]
+fn root_and_the_owner_of_a_cluster_take_turns() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = data_dir();
+    std::os::unix::fs::chown(dir.path(), Some(ORDINARY), Some(ORDINARY)).unwrap();
+    let as_owner = || {
+        let mut command = Keyward::command("once", dir.path());
+        let output = command.uid(ORDINARY).gid(ORDINARY).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // Where the test program itself is out of an ordinary user's reach there is nothing to show.
+    let Some(said) = as_owner() else { return };
+    assert!(said.contains("READY"), "{said}");
+    let postgres = PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap();
+    assert_eq!(fs::metadata(postgres.cluster_dir()).unwrap().uid(), ORDINARY);
+    postgres.stop().unwrap();
+    let said = as_owner().unwrap();
+    assert!(said.contains("READY"), "{said}");
+}
+
+#[test]
 fn somebody_elses_cluster_is_refused() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    const ORDINARY: u32 = 65534;
     let dir = data_dir();
     let postgres = PrivatePostgres::start(dir.path(), &THROW_AWAY).unwrap();
     let mut command = Keyward::command("keep", dir.path());
@@ -428,113 +473,8 @@ fn child() {
     match PrivatePostgres::start(&dir, &settings) {
         Ok(postgres) => {
             println!("\nREADY {} {}", postgres.pid(), postgres.url());
-            wait(Duration::from_secs(60));
+            wait(if kind == "once" { Duration::ZERO } else { Duration::from_secs(60) });
         }
         Err(fault) => println!("\nFAULT {fault}"),
     }
-}
-
-/// Another Keyward with a running server.
-struct Keyward {
-    process: Child,
-    server: u32,
-    url: String,
-}
-
-impl Keyward {
-    fn command(kind: &str, dir: &Path) -> Command {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "child", "--ignored", "--nocapture"]).stderr(Stdio::null());
-        command.env("KEYWARD_TEST_CHILD", kind).env("KEYWARD_TEST_DIR", dir);
-        command
-    }
-
-    fn spawn(kind: &str, dir: &Path) -> Child {
-        Self::command(kind, dir).stdout(Stdio::piped()).spawn().unwrap()
-    }
-
-    fn start(kind: &str, dir: &Path) -> Self {
-        let mut process = Self::spawn(kind, dir);
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.filter(|line| line.starts_with("READY ") || line.starts_with("FAULT ")).next().unwrap();
-        let words: Vec<&str> = line.split(' ').collect();
-        assert_eq!(words[0], "READY", "{line}");
-        Self { process, server: words[1].parse().unwrap(), url: words[2].to_owned() }
-    }
-
-    fn kill_9(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    answer: String,
-}
-
-fn ask(url: &str, sql: &str) -> String {
-    diesel::sql_query(sql).get_result::<Row>(&mut PgConnection::establish(url).unwrap()).unwrap().answer
-}
-
-fn show(postgres: &PrivatePostgres, setting: &str) -> String {
-    ask(postgres.url(), &format!("SELECT current_setting('{setting}') AS answer"))
-}
-
-fn run(url: &str, sql: &str) {
-    diesel::sql_query(sql).execute(&mut PgConnection::establish(url).unwrap()).unwrap();
-}
-
-fn refused(result: Result<PrivatePostgres, Fault>) -> String {
-    let line = result.map(drop).unwrap_err().to_string();
-    assert_eq!(line.lines().count(), 1, "{line}");
-    line
-}
-
-/// A folder of mode 0700, as somebody's own folder would be.
-fn data_dir() -> TempDir {
-    TempDir::new().unwrap()
-}
-
-fn socket_folder(postgres: &PrivatePostgres) -> PathBuf {
-    PathBuf::from(show(postgres, "unix_socket_directories"))
-}
-
-fn drafts(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("postgres.new")).collect()
-}
-
-fn pid(number: u32) -> Pid {
-    Pid::from_raw(number.try_into().unwrap()).unwrap()
-}
-
-/// A zombie that nobody has waited for yet is not running.
-fn is_running(number: u32) -> bool {
-    let output = Command::new("ps").args(["-o", "stat=", "-p", &number.to_string()]).output().unwrap();
-    let state = String::from_utf8(output.stdout).unwrap();
-    !state.trim().is_empty() && !state.trim().starts_with('Z')
-}
-
-/// Whether any process has the folder in its command line: the server, its watcher.
-fn is_in_use(dir: &Path) -> bool {
-    let output = Command::new("ps").args(["-eww", "-o", "args="]).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).contains(&*dir.to_string_lossy())
-}
-
-/// Only root may, and not in every container.
-fn mount(dir: &Path, options: &str) -> bool {
-    let mut command = Command::new("mount");
-    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-fn unmount(dir: &Path) {
-    let _ = Command::new("umount").arg(dir).stderr(Stdio::null()).status();
-}
-
-#[expect(clippy::disallowed_methods, reason = "the tests wait for other processes")]
-fn wait(time: Duration) {
-    std::thread::sleep(time);
 }
