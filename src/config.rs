@@ -58,10 +58,21 @@ pub struct Settings {
     #[arg(long, env = "KEYWARD_AUTH_FAILURES_PER_MINUTE", default_value_t = 60)]
     pub auth_failures_per_minute: u32,
     /// Addresses and CIDR ranges of proxies whose X-Forwarded-For is believed, separated by commas
-    #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_name = "ADDRESSES")]
+    #[arg(
+        long,
+        env = "KEYWARD_TRUSTED_PROXIES",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "ADDRESSES"
+    )]
     pub trusted_proxies: TrustedProxies,
     /// Where `error.type` of an answer points to; the code's path is appended
-    #[arg(long, env = "KEYWARD_ERROR_DOCS_URL", default_value = "https://unkey.com/docs/api-reference/errors-v2/", value_name = "URL")]
+    #[arg(
+        long,
+        env = "KEYWARD_ERROR_DOCS_URL",
+        default_value = "https://unkey.com/docs/api-reference/errors-v2/",
+        value_name = "URL"
+    )]
     pub error_docs_url: String,
     /// Longest time that requests in flight get to end when the server stops, milliseconds
     #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=600_000))]
@@ -150,9 +161,9 @@ impl FromStr for TrustedProxies {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
-        AddressList::parse(&entries).map(Self).map_err(|index| {
-            format!("entry {} is neither an address nor a CIDR range", index.saturating_add(1))
-        })
+        AddressList::parse(&entries)
+            .map(Self)
+            .map_err(|index| format!("entry {} is neither an address nor a CIDR range", index.saturating_add(1)))
     }
 }
 
@@ -200,9 +211,7 @@ impl Settings {
     pub fn bootstrap_root_key(&self, shortest: usize) -> Result<Option<Plaintext>, Malformed> {
         const NAME: &str = "KEYWARD_BOOTSTRAP_ROOT_KEY";
         const LONGEST: usize = 512;
-        let Some(key) =
-            secret(NAME, self.bootstrap_root_key.as_ref(), self.bootstrap_root_key_file.as_deref())?
-        else {
+        let Some(key) = secret(NAME, self.bootstrap_root_key.as_ref(), self.bootstrap_root_key_file.as_deref())? else {
             return Ok(None);
         };
         let well_formed = key.reveal().bytes().all(|byte| byte.is_ascii_graphic());

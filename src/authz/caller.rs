@@ -113,7 +113,13 @@ impl Caller {
     ///
     /// # Errors
     /// `hidden` when it may not even be read, `insufficient_permissions` when it may be read.
-    pub fn permit_inside(&self, api: &ApiId, also: &[Action], read: Action, hidden: impl Fn() -> Error) -> Result<Permit> {
+    pub fn permit_inside(
+        &self,
+        api: &ApiId,
+        also: &[Action],
+        read: Action,
+        hidden: impl Fn() -> Error,
+    ) -> Result<Permit> {
         let acts = self.needs.iter().any(|action| self.grants.on(*action, api.as_str()));
         if !acts && !self.grants.on(read, api.as_str()) {
             return Err(hidden());
@@ -160,7 +166,9 @@ impl Caller {
         let missing = unheld.iter().filter_map(|action| alternatives(*action).pop()).collect();
         let lacking: Vec<_> = unheld
             .iter()
-            .map(|action| alternatives(*action).iter().map(|tuple| format!("'{tuple}'")).collect::<Vec<_>>().join(" or "))
+            .map(|action| {
+                alternatives(*action).iter().map(|tuple| format!("'{tuple}'")).collect::<Vec<_>>().join(" or ")
+            })
             .collect();
         let lacking = match lacking.as_slice() {
             [one] => one.clone(),
@@ -207,7 +215,9 @@ mod tests {
         let api = ApiId::from_text("api_123");
         let error = caller(&["api.*.read_key"]).permit_also(On::Api(&api), &[Action::EncryptKey]).unwrap_err();
         assert_eq!(error.code, Code::InsufficientPermissions);
-        assert!(error.detail.starts_with("The authenticated API key does not have permission to perform this operation"));
+        assert!(
+            error.detail.starts_with("The authenticated API key does not have permission to perform this operation")
+        );
         let lack = error.lack.unwrap();
         assert_eq!(lack.missing, ["api.api_123.create_key", "api.api_123.encrypt_key"]);
         assert_eq!(lack.required.len(), 4);
@@ -235,7 +245,10 @@ mod tests {
         };
         assert_eq!(code(&["api.api_1.create_key"], &own), None);
         assert_eq!(code(&["api.api_1.create_key"], &foreign), Some(Code::KeyNotFound));
-        assert_eq!(code(&["api.api_1.create_key", "api.api_2.read_key"], &foreign), Some(Code::InsufficientPermissions));
+        assert_eq!(
+            code(&["api.api_1.create_key", "api.api_2.read_key"], &foreign),
+            Some(Code::InsufficientPermissions)
+        );
     }
 
     #[test]

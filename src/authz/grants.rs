@@ -106,7 +106,15 @@ mod tests {
 
     #[test]
     fn only_literal_tuples_grant() {
-        let held = grants(&["api.*.create_key", "api.api_1.read_key", "*", "api.*", "api.*.*", "API.*.delete_key", "nonsense"]);
+        let held = grants(&[
+            "api.*.create_key",
+            "api.api_1.read_key",
+            "*",
+            "api.*",
+            "api.*.*",
+            "API.*.delete_key",
+            "nonsense",
+        ]);
         assert!(held.on(Action::CreateKey, "api_9") && held.everywhere(Action::CreateKey));
         assert!(held.on(Action::ReadKey, "api_1") && held.anywhere(Action::ReadKey));
         assert!(!held.on(Action::ReadKey, "api_2") && !held.everywhere(Action::ReadKey));
@@ -122,7 +130,17 @@ mod tests {
 
     #[test]
     fn meaningless_tuples_are_refused_by_name() {
-        for tuple in ["", "*", "api.*", "api.*.*", "api.*.fly", "boat.*.read_api", "api..read_api", "api.a b.read_api", "api.*.read_api.x"] {
+        for tuple in [
+            "",
+            "*",
+            "api.*",
+            "api.*.*",
+            "api.*.fly",
+            "boat.*.read_api",
+            "api..read_api",
+            "api.a b.read_api",
+            "api.*.read_api.x",
+        ] {
             let faults = check(&[tuple.to_owned()]).unwrap_err();
             assert!(faults.len() == 1 && faults[0].contains(tuple), "{tuple}: {faults:?}");
         }

@@ -1,5 +1,8 @@
 //! `keyward dev`: everything on one machine, in one folder.
 
+use crate::app::App;
+use crate::authz::caller::Permit;
+use crate::authz::preset::Preset;
 use crate::cli::database::DEFAULT_DATA_DIR;
 use crate::cli::database::Reach;
 use crate::cli::logging;
@@ -8,9 +11,6 @@ use crate::cli::output::Out;
 use crate::cli::postgres;
 use crate::cli::postgres::PrivatePostgres;
 use crate::cli::prepare;
-use crate::app::App;
-use crate::authz::caller::Permit;
-use crate::authz::preset::Preset;
 use crate::config::Settings;
 use crate::domain::root_keys;
 use crate::domain::root_keys::MIN_BOOTSTRAP_LENGTH;
@@ -67,11 +67,14 @@ impl Dev {
         let address = listener.local_addr().map_err(Failure::failed)?;
         let data_dir = reach.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         let connections = settings.database_connections.saturating_add(SPARE_CONNECTIONS);
-        let postgres = PrivatePostgres::start(&data_dir, &postgres::Settings {
-            durable: true,
-            dies_with_parent: false,
-            max_connections: u16::try_from(connections).unwrap_or(u16::MAX),
-        })?;
+        let postgres = PrivatePostgres::start(
+            &data_dir,
+            &postgres::Settings {
+                durable: true,
+                dies_with_parent: false,
+                max_connections: u16::try_from(connections).unwrap_or(u16::MAX),
+            },
+        )?;
         prepare::migrate(postgres.url(), true)?;
         let master_keys = if configured.is_empty() { own_master_key(&data_dir)? } else { configured };
         let app = prepare::app(settings, postgres.url(), master_keys)?;
@@ -130,8 +133,7 @@ fn own_root_key(app: &App, file: &Path) -> Result<Option<Plaintext>, Failure> {
     }
     let (_, plaintext) = app.db.write_now(&Origin::local(Actor::System), |tx| {
         let workspace = workspaces::find_or_create(tx, root_keys::DEFAULT_WORKSPACE)?;
-        let mint =
-            Mint { name: Some("dev".to_owned()), permissions: Preset::Admin.tuples(), expires_at: None };
+        let mint = Mint { name: Some("dev".to_owned()), permissions: Preset::Admin.tuples(), expires_at: None };
         root_keys::mint(tx, &Permit::of_operator(workspace.id), &mint)
     })?;
     write_secret(file, plaintext.reveal())?;
@@ -144,7 +146,10 @@ fn write_secret(file: &Path, text: &str) -> Result<(), Failure> {
     let half = file.with_extension("new");
     let _ = std::fs::remove_file(&half);
     let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half).map_err(fault)?;
-    open.write_all(text.as_bytes()).and_then(|()| open.write_all(b"\n")).and_then(|()| open.sync_all()).map_err(fault)?;
+    open.write_all(text.as_bytes())
+        .and_then(|()| open.write_all(b"\n"))
+        .and_then(|()| open.sync_all())
+        .map_err(fault)?;
     std::fs::rename(&half, file).map_err(fault)
 }
 

@@ -106,15 +106,23 @@ fn check_database(opened: &Opened, ring: &MasterKeys, settings: &Settings) -> Ve
         );
         Finding::of("durability", Level::Warning, detail)
     });
-    if let Some(most) = health.max_connections.parse::<u32>().ok().filter(|most| *most < settings.database_connections) {
-        let detail = format!("Postgres takes {most} connections and KEYWARD_DATABASE_CONNECTIONS is {}", settings.database_connections);
+    if let Some(most) = health.max_connections.parse::<u32>().ok().filter(|most| *most < settings.database_connections)
+    {
+        let detail = format!(
+            "Postgres takes {most} connections and KEYWARD_DATABASE_CONNECTIONS is {}",
+            settings.database_connections
+        );
         findings.push(Finding::of("connections", Level::Warning, detail));
     }
     let skew = (health.now - local).num_milliseconds();
     findings.push(if skew.abs() <= MAX_SKEW_MS {
         Finding::of("clock", Level::Ok, "agrees with the database's to within a second")
     } else {
-        Finding::of("clock", Level::Warning, format!("differs from the database's by {skew} ms: synchronise both with NTP"))
+        Finding::of(
+            "clock",
+            Level::Warning,
+            format!("differs from the database's by {skew} ms: synchronise both with NTP"),
+        )
     });
     let (migrated, finding) = check_migrations(opened);
     findings.push(finding);
@@ -152,12 +160,19 @@ fn check_master_keys(opened: &Opened, ring: &MasterKeys) -> Finding {
         .map(|(id, count)| format!("{id} ({count} keys)"))
         .collect();
     if !absent.is_empty() {
-        let detail = format!("recoverable keys are sealed under master keys that are not configured: {}; add them to KEYWARD_MASTER_KEY", absent.join(", "));
+        let detail = format!(
+            "recoverable keys are sealed under master keys that are not configured: {}; add them to KEYWARD_MASTER_KEY",
+            absent.join(", ")
+        );
         return Finding::of(CHECK, Level::Failed, detail);
     }
     match ring.sealing_id() {
         Some(id) => Finding::of(CHECK, Level::Ok, format!("recoverable keys are sealed under {id}")),
-        None => Finding::of(CHECK, Level::Ok, "none is configured, so no key can be made recoverable (`keyward master-key generate`)"),
+        None => Finding::of(
+            CHECK,
+            Level::Ok,
+            "none is configured, so no key can be made recoverable (`keyward master-key generate`)",
+        ),
     }
 }
 

@@ -15,7 +15,9 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         .and_then(|span| now.checked_add_signed(span))
         .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc()))
         .or_else(|| text.parse::<NaiveDate>().ok().map(|date| date.and_time(NaiveTime::MIN).and_utc()))
-        .ok_or_else(|| format!("`{text}` is neither a span like 30d or 12h, nor a date like 2030-01-31, nor RFC 3339"))?;
+        .ok_or_else(|| {
+            format!("`{text}` is neither a span like 30d or 12h, nor a date like 2030-01-31, nor RFC 3339")
+        })?;
     if at > now { Ok(at) } else { Err(format!("`{text}` is not in the future")) }
 }
 
@@ -44,7 +46,9 @@ mod tests {
         assert_eq!(moment("12h", now), Ok(now + Duration::hours(12)));
         assert_eq!(moment("2030-01-31", now).unwrap().to_rfc3339(), "2030-01-31T00:00:00+00:00");
         assert_eq!(moment("2030-01-31T12:00:00+02:00", now).unwrap().to_rfc3339(), "2030-01-31T10:00:00+00:00");
-        for nonsense in ["", "d", "-1d", "0d", "1y", "tomorrow", "2001-01-01", "99999999999999999d", "9223372036854775807d"] {
+        for nonsense in
+            ["", "d", "-1d", "0d", "1y", "tomorrow", "2001-01-01", "99999999999999999d", "9223372036854775807d"]
+        {
             assert!(moment(nonsense, now).is_err(), "{nonsense}");
         }
     }

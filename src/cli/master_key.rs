@@ -17,6 +17,7 @@ pub enum MasterKey {
     Generate,
     /// Seal every recoverable key again under the first master key of the ring
     Rotate {
+        /// The ring
         #[command(flatten)]
         settings: MasterKeySettings,
     },

@@ -13,6 +13,7 @@ use crate::model::secret::Plaintext;
 use crate::server;
 use crate::store::database;
 use crate::store::migrations;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -25,12 +26,12 @@ use tokio::signal::unix::signal;
 /// One line that says what to do.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|error| {
-        let advice = match error.kind() {
-            std::io::ErrorKind::AddrInUse => ": another program listens there; choose another with --listen",
-            std::io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges; choose another with --listen",
-            std::io::ErrorKind::AddrNotAvailable => ": this machine does not have that address; see --listen",
-            _ => "",
-        };
+        let advice = [
+            (ErrorKind::AddrInUse, ": another program listens there; choose another with --listen"),
+            (ErrorKind::PermissionDenied, ": ports below 1024 need privileges; choose another with --listen"),
+            (ErrorKind::AddrNotAvailable, ": this machine does not have that address; see --listen"),
+        ];
+        let advice = advice.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, advice)| advice);
         Failure::failed(format!("cannot listen on {address}{advice} ({error})"))
     })
 }
@@ -61,13 +62,17 @@ pub fn migrate(url: &str, allowed: bool) -> Result<(), Failure> {
 /// # Errors
 /// The database's.
 pub fn bootstrap(app: &App, plaintext: &Plaintext) -> Result<(), Failure> {
-    let outcome =
-        app.db.write_now(&Origin::local(Actor::System), |tx| root_keys::bootstrap(tx, plaintext)).map_err(Failure::from)?;
+    let outcome = app
+        .db
+        .write_now(&Origin::local(Actor::System), |tx| root_keys::bootstrap(tx, plaintext))
+        .map_err(Failure::from)?;
     match outcome {
         Bootstrap::Created => tracing::info!("the bootstrap root key was created"),
         Bootstrap::Present => tracing::info!("the bootstrap root key exists"),
         Bootstrap::Revoked => {
-            tracing::warn!("the bootstrap root key was revoked and stays so: remove KEYWARD_BOOTSTRAP_ROOT_KEY, or set another one");
+            tracing::warn!(
+                "the bootstrap root key was revoked and stays so: remove KEYWARD_BOOTSTRAP_ROOT_KEY, or set another one"
+            );
         }
     }
     Ok(())

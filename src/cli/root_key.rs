@@ -64,7 +64,11 @@ pub struct Create {
 
 fn preset(name: &str) -> Result<Preset, String> {
     let names = || Preset::ALL.iter().map(|preset| preset.name()).collect::<Vec<_>>().join(", ");
-    Preset::ALL.iter().copied().find(|preset| preset.name() == name).ok_or_else(|| format!("the presets are {}", names()))
+    Preset::ALL
+        .iter()
+        .copied()
+        .find(|preset| preset.name() == name)
+        .ok_or_else(|| format!("the presets are {}", names()))
 }
 
 fn presets() -> String {
@@ -126,11 +130,8 @@ impl RootKey {
             Self::Create(create) => create.run(reach, out),
             Self::List { workspace } => {
                 let opened = reach.open_migrated()?;
-                let rows: Vec<_> = opened
-                    .read(|tx| root_keys::list(tx, workspace.as_deref()))?
-                    .into_iter()
-                    .map(Row::from)
-                    .collect();
+                let rows: Vec<_> =
+                    opened.read(|tx| root_keys::list(tx, workspace.as_deref()))?.into_iter().map(Row::from).collect();
                 out.data(&rows, || listed(&rows))
             }
             Self::Revoke { id } => {
@@ -152,8 +153,11 @@ impl Create {
             }
             (None, None) => self.permission,
         };
-        let expires_at =
-            self.expires.map(|text| duration::moment(&text, Clock::system().now())).transpose().map_err(Failure::usage)?;
+        let expires_at = self
+            .expires
+            .map(|text| duration::moment(&text, Clock::system().now()))
+            .transpose()
+            .map_err(Failure::usage)?;
         let mint = Mint { name: self.name, permissions, expires_at };
         let opened = reach.open_migrated()?;
         let (id, plaintext) = opened.write(|tx| {

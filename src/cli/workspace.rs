@@ -89,8 +89,12 @@ impl Workspace {
                 return out.data(&rows, || listed(&rows));
             }
             Self::Create { name } => opened.write(|tx| workspaces::create(tx, &name))?,
-            Self::Enable { workspace } => set_enabled(out, opened.write(|tx| workspaces::set_enabled(tx, &workspace, true))?),
-            Self::Disable { workspace } => set_enabled(out, opened.write(|tx| workspaces::set_enabled(tx, &workspace, false))?),
+            Self::Enable { workspace } => {
+                set_enabled(out, opened.write(|tx| workspaces::set_enabled(tx, &workspace, true))?)
+            }
+            Self::Disable { workspace } => {
+                set_enabled(out, opened.write(|tx| workspaces::set_enabled(tx, &workspace, false))?)
+            }
             Self::Limit { workspace, requests_per_minute: Limit(limit) } => {
                 opened.write(|tx| workspaces::set_requests_per_minute(tx, &workspace, limit))?
             }

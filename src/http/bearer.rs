@@ -78,7 +78,9 @@ mod tests {
     fn absent_and_empty_are_missing_all_else_is_malformed() {
         assert_eq!(judge(&[]).err(), Some(Code::AuthenticationMissing));
         assert_eq!(judge(&["  "]).err(), Some(Code::AuthenticationMissing));
-        for values in [&["abc"][..], &["Bearer"], &["Bearer  "], &["Basic abc"], &["Bearer a b"], &["Bearer a", "Bearer a"]] {
+        for values in
+            [&["abc"][..], &["Bearer"], &["Bearer  "], &["Basic abc"], &["Bearer a b"], &["Bearer a", "Bearer a"]]
+        {
             assert_eq!(judge(values).err(), Some(Code::AuthenticationMalformed), "{values:?}");
         }
     }

@@ -39,7 +39,8 @@ pub async fn observe<B: MessageBody + 'static>(
         );
         request.extensions_mut().insert(Trace { code: Some(error.code), ..trace });
         let accept = problem::accept(request.headers());
-        let refusal = problem::response(&error, &Trace::of(request.request()), &state.error_docs_base, accept.as_deref());
+        let refusal =
+            problem::response(&error, &Trace::of(request.request()), &state.error_docs_base, accept.as_deref());
         request.into_response(refusal)
     } else {
         next.call(request).await?.map_into_boxed_body()

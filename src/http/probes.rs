@@ -87,11 +87,12 @@ async fn ready(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
     Trace::note(&http, |trace| trace.operation = "ready");
     let (database, migrated) = match state.app.db.ask(migrations::pending_in).await {
         Ok(pending) if pending.is_empty() => (Check::passed(), Check::passed()),
-        Ok(pending) => (Check::passed(), Check::failed(format!("pending: {}; run `keyward migrate`", pending.join(", ")))),
+        Ok(pending) => {
+            (Check::passed(), Check::failed(format!("pending: {}; run `keyward migrate`", pending.join(", "))))
+        }
         Err(_) => (Check::failed("The database does not answer."), Check::failed("The database does not answer.")),
     };
-    let serving =
-        if state.app.is_draining() { Check::failed("The server is about to stop.") } else { Check::passed() };
+    let serving = if state.app.is_draining() { Check::failed("The server is about to stop.") } else { Check::passed() };
     let checks = BTreeMap::from([("database", database), ("migrations", migrated), ("serving", serving)]);
     if checks.values().all(|check| check.status == "ok") {
         HttpResponse::Ok().json(Readiness { status: "ok", checks })

@@ -98,24 +98,28 @@ pub fn accept(headers: &HeaderMap) -> Option<String> {
 fn media_type(error: &Error, accept: Option<&str>) -> &'static str {
     const JSON: &str = "application/json";
     const PROBLEM: &str = "application/problem+json";
-    let wanted = |accept: &str| ["application/problem+json", "application/*", "*/*"].iter().any(|t| accept.contains(t));
-    match error.code {
-        Code::WorkspaceRateLimited | Code::AuthenticationRateLimited => PROBLEM,
-        Code::UnexpectedError => JSON,
-        Code::InvalidInput if !error.violations.is_empty() => JSON,
-        _ if accept.is_some_and(|accept| wanted(&accept.to_ascii_lowercase())) => PROBLEM,
-        _ => JSON,
+    if error.code.row().status == 429 {
+        return PROBLEM;
     }
+    let of_the_schema_check = error.code == Code::InvalidInput && !error.violations.is_empty();
+    if of_the_schema_check || error.code == Code::UnexpectedError {
+        return JSON;
+    }
+    let accept = accept.unwrap_or_default().to_ascii_lowercase();
+    let wanted = [PROBLEM, "application/*", "*/*"].iter().any(|media_type| accept.contains(media_type));
+    if wanted { PROBLEM } else { JSON }
 }
 
 /// RFC 6750 section 3.
 fn challenge(code: Code) -> Option<String> {
-    match code {
-        Code::AuthenticationMissing => Some(REALM.to_owned()),
-        Code::RootKeyNotFound => Some(format!("{REALM}, error=\"invalid_token\"")),
-        Code::InsufficientPermissions => Some(format!("{REALM}, error=\"insufficient_scope\"")),
-        _ => None,
+    let with = |error: &str| Some(format!("{REALM}, error=\"{error}\""));
+    if code == Code::AuthenticationMissing {
+        return Some(REALM.to_owned());
     }
+    if code == Code::RootKeyNotFound {
+        return with("invalid_token");
+    }
+    if code == Code::InsufficientPermissions { with("insufficient_scope") } else { None }
 }
 
 /// Alternatives separated by `; `, conjunctions by `, ` (decisions.md #5).

@@ -44,9 +44,8 @@ where
     web::post().to(move |http: HttpRequest, body: web::Payload| async move {
         let answer = AssertUnwindSafe(within_time(handler, &http, body)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|panic| Err(Error::unexpected(panic_message(panic.as_ref()))));
-        let body = answer.and_then(|reply| {
-            envelope::success(&Trace::of(&http).request_id, &reply).map_err(Error::unexpected)
-        });
+        let body =
+            answer.and_then(|reply| envelope::success(&Trace::of(&http).request_id, &reply).map_err(Error::unexpected));
         match body {
             Ok(body) => HttpResponse::Ok().content_type("application/json").body(body),
             Err(error) => refuse(&http, &error),
@@ -129,10 +128,10 @@ where
 
 async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Result<web::Bytes> {
     let settings = &state.app.settings;
-    let too_large = || {
-        Error::new(Code::RequestBodyTooLarge, format!("The body is larger than {} bytes.", settings.max_body_bytes))
-    };
-    let declared = http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large =
+        || Error::new(Code::RequestBodyTooLarge, format!("The body is larger than {} bytes.", settings.max_body_bytes));
+    let declared =
+        http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > settings.max_body_bytes) {
         return Err(too_large());
     }
@@ -151,8 +150,7 @@ async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Res
 }
 
 fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
-    let forwarded: Vec<_> =
-        http.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    let forwarded: Vec<_> = http.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
     client::address(
         http.peer_addr().map(|peer| peer.ip()),
         forwarded.iter().copied(),
@@ -213,10 +211,8 @@ fn call(
     address: Option<IpAddr>,
 ) -> Call {
     let user_agent = http.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let actor = Actor::RootKey {
-        id: root_key.id.clone(),
-        name: root_key.name.unwrap_or_else(|| "root key".to_owned()),
-    };
+    let actor =
+        Actor::RootKey { id: root_key.id.clone(), name: root_key.name.unwrap_or_else(|| "root key".to_owned()) };
     Call {
         app: Arc::clone(&state.app),
         origin: Origin {

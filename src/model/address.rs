@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn ranges_hold_what_they_say() {
-        let list = AddressList::parse(&["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::ffff:198.51.100.0/120"]).unwrap();
+        let list =
+            AddressList::parse(&["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::ffff:198.51.100.0/120"]).unwrap();
         for inside in ["10.255.0.1", "192.0.2.7", "::ffff:192.0.2.7", "2001:db8:1::1", "198.51.100.9"] {
             assert!(list.contains(inside.parse().unwrap()), "{inside}");
         }

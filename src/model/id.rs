@@ -1,7 +1,7 @@
 //! Ids: a prefix and the base58 of a UUIDv7, so that they sort by the time of their making (decisions.md #11).
 
-use diesel::deserialize::FromSqlRow;
 use diesel::deserialize::FromSql;
+use diesel::deserialize::FromSqlRow;
 use diesel::expression::AsExpression;
 use diesel::pg::Pg;
 use diesel::pg::PgValue;

@@ -155,7 +155,9 @@ impl fmt::Display for CannotOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMasterKey(id) => write!(f, "the master key `{id}` is not configured"),
-            Self::NotAuthentic => f.write_str("the master key of that id is not the one it was sealed with, or the stored record was altered"),
+            Self::NotAuthentic => f.write_str(
+                "the master key of that id is not the one it was sealed with, or the stored record was altered",
+            ),
         }
     }
 }

@@ -12,29 +12,26 @@ impl From<DieselError> for Error {
 
 /// Whether the database was not there, or did not answer in time, rather than saying no.
 fn is_away(error: &DieselError) -> bool {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
-        | DieselError::BrokenTransactionManager => true,
-        // libpq reports most lost connections, and Postgres a shutdown, only by text: no SQLSTATE reaches diesel.
-        DieselError::DatabaseError(_, information) => {
-            const AWAY: [&str; 9] = [
-                "server closed the connection",
-                "terminating connection",
-                "the database system is",
-                "could not connect",
-                "connection to server",
-                "no connection to the server",
-                "canceling statement due to statement timeout",
-                "SSL connection has been closed",
-                "could not receive data",
-            ];
-            AWAY.iter().any(|text| information.message().contains(text))
-        }
-        DieselError::RollbackErrorOnCommit { rollback_error, commit_error } => {
-            is_away(rollback_error) || is_away(commit_error)
-        }
-        _ => false,
+    // libpq reports most lost connections, and Postgres a shutdown, only by text: no SQLSTATE reaches diesel.
+    const AWAY: [&str; 9] = [
+        "server closed the connection",
+        "terminating connection",
+        "the database system is",
+        "could not connect",
+        "connection to server",
+        "no connection to the server",
+        "canceling statement due to statement timeout",
+        "SSL connection has been closed",
+        "could not receive data",
+    ];
+    if let DieselError::DatabaseError(kind, information) = error {
+        return matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
+            || AWAY.iter().any(|text| information.message().contains(text));
     }
+    if let DieselError::RollbackErrorOnCommit { rollback_error, commit_error } = error {
+        return is_away(rollback_error) || is_away(commit_error);
+    }
+    matches!(error, DieselError::BrokenTransactionManager)
 }
 
 /// Whether trying the same transaction again may succeed.
@@ -43,16 +40,5 @@ pub(in crate::store) fn lost_a_race(error: &Error) -> bool {
         Some(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
         Some(DieselError::DatabaseError(_, information)) => information.message().contains("deadlock detected"),
         Some(_) | None => false,
-    }
-}
-
-/// Whether an insert or update broke this constraint.
-#[must_use]
-pub fn broke(error: &DieselError, constraint: &str) -> bool {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => {
-            information.constraint_name() == Some(constraint)
-        }
-        _ => false,
     }
 }

@@ -95,7 +95,11 @@ impl Db {
         self.hop(move |db| {
             let now = db.clock.now();
             let mut connection = db.pool.get().map_err(Error::unavailable)?;
-            connection.build_transaction().read_only().repeatable_read().run(|connection| ask(&mut Tx::new(connection, now)))
+            connection
+                .build_transaction()
+                .read_only()
+                .repeatable_read()
+                .run(|connection| ask(&mut Tx::new(connection, now)))
         })
         .await
     }

@@ -45,10 +45,13 @@ pub enum By<'a> {
 pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewKey<'_>) -> QueryResult<()> {
     debug_assert_eq!(permit.workspace(), new.workspace_id);
     diesel::insert_into(keys::table).values(new).execute(tx.connection)?;
-    record(tx, permit, Event::KeyCreate, format!("created key {}", new.id), vec![
-        key_resource(new.id, new.name),
-        Resource::new("api", new.api_id, None),
-    ]);
+    record(
+        tx,
+        permit,
+        Event::KeyCreate,
+        format!("created key {}", new.id),
+        vec![key_resource(new.id, new.name), Resource::new("api", new.api_id, None)],
+    );
     Ok(())
 }
 
@@ -123,10 +126,13 @@ pub fn list(tx: &mut Tx<'_>, workspace: &WorkspaceId, api: &ApiId, page: &PageRe
 /// Whatever the database says.
 pub fn update(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges) -> QueryResult<()> {
     apply(tx, permit, key, changes)?;
-    record(tx, permit, Event::KeyUpdate, format!("updated key {}", key.id), vec![
-        key_resource(&key.id, key.name.as_deref()),
-        Resource::new("api", &key.api_id, None),
-    ]);
+    record(
+        tx,
+        permit,
+        Event::KeyUpdate,
+        format!("updated key {}", key.id),
+        vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
+    );
     Ok(())
 }
 
@@ -142,11 +148,17 @@ pub fn replace(
     expires_at: Option<Timestamp>,
 ) -> QueryResult<()> {
     apply(tx, permit, old, &KeyChanges { expires_at: Some(expires_at), ..KeyChanges::default() })?;
-    record(tx, permit, Event::KeyReroll, format!("rerolled key {} to {new}", old.id), vec![
-        key_resource(new, old.name.as_deref()),
-        key_resource(&old.id, old.name.as_deref()),
-        Resource::new("api", &old.api_id, None),
-    ]);
+    record(
+        tx,
+        permit,
+        Event::KeyReroll,
+        format!("rerolled key {} to {new}", old.id),
+        vec![
+            key_resource(new, old.name.as_deref()),
+            key_resource(&old.id, old.name.as_deref()),
+            Resource::new("api", &old.api_id, None),
+        ],
+    );
     tx.changed(Change::Key(old.id.clone()));
     Ok(())
 }
@@ -165,10 +177,13 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, key: &Key, permanent: bool) -> Q
         diesel::update(row).set(keys::deleted_at.eq(now)).execute(tx.connection)?;
     }
     let verb = if permanent { "permanently deleted" } else { "deleted" };
-    record(tx, permit, Event::KeyDelete, format!("{verb} key {}", key.id), vec![
-        key_resource(&key.id, key.name.as_deref()),
-        Resource::new("api", &key.api_id, None),
-    ]);
+    record(
+        tx,
+        permit,
+        Event::KeyDelete,
+        format!("{verb} key {}", key.id),
+        vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
+    );
     Ok(())
 }
 

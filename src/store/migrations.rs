@@ -5,13 +5,13 @@ use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::store::tx::Tx;
 use diesel::RunQueryDsl;
+use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
 use diesel::pg::PgConnection;
 use diesel::sql_types::BigInt;
 use diesel_migrations::EmbeddedMigrations;
 use diesel_migrations::MigrationHarness;
 use diesel_migrations::embed_migrations;
-use diesel::migration::MigrationSource;
 
 /// The migrations of this version.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");

@@ -56,7 +56,10 @@ pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, keys: &[&KeyId]) -> QueryR
         .filter(sealed_keys::key_id.eq_any(keys))
         .select((sealed_keys::key_id, sealed_keys::master_key_id, sealed_keys::nonce, sealed_keys::ciphertext))
         .load(tx.connection)?;
-    Ok(rows.into_iter().map(|(id, master_key_id, nonce, ciphertext)| (id, Sealed { master_key_id, nonce, ciphertext })).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, master_key_id, nonce, ciphertext)| (id, Sealed { master_key_id, nonce, ciphertext }))
+        .collect())
 }
 
 /// Notes in the audit log that secrets were shown.
@@ -102,13 +105,15 @@ pub fn not_sealed_by(
 /// # Errors
 /// Whatever the database says.
 pub fn reseal(tx: &mut Tx<'_>, permit: &Permit, key: &KeyId, sealed: &Sealed) -> QueryResult<usize> {
-    diesel::update(sealed_keys::table.filter(sealed_keys::key_id.eq(key)).filter(sealed_keys::workspace_id.eq(permit.workspace())))
-        .set((
-            sealed_keys::master_key_id.eq(&sealed.master_key_id),
-            sealed_keys::nonce.eq(&sealed.nonce),
-            sealed_keys::ciphertext.eq(&sealed.ciphertext),
-        ))
-        .execute(tx.connection)
+    diesel::update(
+        sealed_keys::table.filter(sealed_keys::key_id.eq(key)).filter(sealed_keys::workspace_id.eq(permit.workspace())),
+    )
+    .set((
+        sealed_keys::master_key_id.eq(&sealed.master_key_id),
+        sealed_keys::nonce.eq(&sealed.nonce),
+        sealed_keys::ciphertext.eq(&sealed.ciphertext),
+    ))
+    .execute(tx.connection)
 }
 
 /// The ids of all master keys that sealed something, with how many.

@@ -38,7 +38,8 @@ pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResul
         .first(tx.connection)
         .optional()?;
     let Some((key, entries)) = row else { return Ok(None) };
-    let list = AddressList::parse(&entries)
-        .map_err(|index| diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into()))?;
+    let list = AddressList::parse(&entries).map_err(|index| {
+        diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
+    })?;
     Ok(Some(Snapshot { key, ip_whitelist: (!list.is_empty()).then_some(list) }))
 }

@@ -1,5 +1,6 @@
 //! Workspaces.
 
+use crate::authz::caller::Permit;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::id::WorkspaceId;
@@ -9,7 +10,6 @@ use crate::model::schema::workspaces;
 use crate::model::workspace::Workspace;
 use crate::store::tx::AuditEvent;
 use crate::store::tx::Tx;
-use crate::authz::caller::Permit;
 use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
 use diesel::OptionalExtension;
@@ -94,7 +94,13 @@ pub fn set_requests_per_minute(tx: &mut Tx<'_>, permit: &Permit, limit: Option<i
         .returning(workspaces::name)
         .get_result::<String>(tx.connection)?;
     let words = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
-    record(tx, permit, Event::WorkspaceUpdate, &format!("set requests per minute of workspace {name} to {words}"), &name);
+    record(
+        tx,
+        permit,
+        Event::WorkspaceUpdate,
+        &format!("set requests per minute of workspace {name} to {words}"),
+        &name,
+    );
     Ok(())
 }
 

@@ -59,8 +59,7 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &
     let also: &[Action] = if new.recoverable { &[Action::EncryptKey] } else { &[] };
     let permit = caller.permit_also(On::Api(&new.api_id), also)?;
     keys::check_meta(new.meta.as_ref())?;
-    let api =
-        store::apis::find_for_share(tx, permit.workspace(), &new.api_id)?.ok_or_else(apis::not_found)?;
+    let api = store::apis::find_for_share(tx, permit.workspace(), &new.api_id)?.ok_or_else(apis::not_found)?;
     if new.recoverable {
         recover::check_possible(master_keys, &api)?;
     }
@@ -78,8 +77,7 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &
 /// Only faults.
 pub(super) fn make(tx: &mut Tx<'_>, permit: &Permit, master_keys: &MasterKeys, new: &CreateKey) -> Result<Created> {
     let byte_length = new.byte_length.unwrap_or(DEFAULT_BYTE_LENGTH);
-    let plaintext =
-        Plaintext::generate(new.prefix.as_deref(), u8::try_from(byte_length).map_err(Error::unexpected)?)?;
+    let plaintext = Plaintext::generate(new.prefix.as_deref(), u8::try_from(byte_length).map_err(Error::unexpected)?)?;
     let id = KeyId::generate();
     let hash = plaintext.hash();
     let row = NewKey {

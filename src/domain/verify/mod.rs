@@ -46,12 +46,15 @@ pub async fn verify(db: &Db, last_used: &LastUsed, caller: &Caller, request: Ver
     caller.somewhere(&[])?;
     let (workspace, hash) = (caller.workspace.clone(), request.hash);
     let (snapshot, now) = db.ask(move |tx| Ok((snapshot::load(tx, &workspace, &hash)?, tx.now()))).await?;
-    let verdict = decide::decide(snapshot.as_ref(), &Question {
-        covered: &|api| caller.covers(Action::VerifyKey, api),
-        apis: request.apis.as_deref(),
-        address: request.address,
-        now,
-    });
+    let verdict = decide::decide(
+        snapshot.as_ref(),
+        &Question {
+            covered: &|api| caller.covers(Action::VerifyKey, api),
+            apis: request.apis.as_deref(),
+            address: request.address,
+            now,
+        },
+    );
     let known = verdict.outcome != Outcome::NotFound;
     let snapshot = snapshot.filter(|_| known);
     if let Some(snapshot) = &snapshot {

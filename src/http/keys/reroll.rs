@@ -24,8 +24,7 @@ pub struct RerollKeyRequest {
 /// As [`reroll::reroll`].
 pub async fn reroll_key(call: Call, request: RerollKeyRequest) -> Result<Reply<CreatedResponse>> {
     let grace = request.expiration.and_then(Duration::try_milliseconds);
-    let created = call
-        .write(move |tx, caller, app| reroll::reroll(tx, caller, &app.master_keys, &request.key_id, grace))
-        .await?;
+    let created =
+        call.write(move |tx, caller, app| reroll::reroll(tx, caller, &app.master_keys, &request.key_id, grace)).await?;
     Ok(Reply::new(CreatedResponse::from(created)))
 }

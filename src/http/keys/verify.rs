@@ -58,9 +58,11 @@ struct VerifiedKey {
 /// # Errors
 /// As [`verify::verify`], and `invalid_input` for a `clientIp` that is no address.
 pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<VerifyKeyResponse>> {
-    let given = request.client_ip.map(|text| text.parse::<IpAddr>()).transpose().map_err(|_malformed| {
-        Error::invalid("body.clientIp", "is neither an IPv4 nor an IPv6 address", None)
-    })?;
+    let given = request
+        .client_ip
+        .map(|text| text.parse::<IpAddr>())
+        .transpose()
+        .map_err(|_malformed| Error::invalid("body.clientIp", "is neither an IPv4 nor an IPv6 address", None))?;
     let apis = match (request.api_id, request.keyspaces) {
         (None, keyspaces) => keyspaces,
         (Some(api), None) => Some(vec![api]),

@@ -1,0 +1,3 @@
+//! `apis.*`, one file an operation.
+
+mod create_api;

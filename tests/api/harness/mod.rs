@@ -1,0 +1,11 @@
+//! What tests stand on: a throw-away Postgres, servers, a client that checks every answer against the contract, worlds.
+
+pub mod client;
+pub mod fixtures;
+pub mod postgres;
+pub mod server;
+
+pub use client::Answer;
+pub use client::Client;
+pub use fixtures::World;
+pub use server::Server;

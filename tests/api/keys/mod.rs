@@ -1,0 +1,3 @@
+//! `keys.*`, one file an operation.
+
+mod create_key;

@@ -1,0 +1,19 @@
+//! The black-box tests: the real server, a real Postgres, HTTP only. One file an operation; test names are promises.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![expect(unreachable_pub, reason = "a test binary has no outside; `pub` tells what other modules of it use")]
+
+mod harness;
+
+mod apis;
+mod authz;
+mod contract;
+mod keys;
+mod schema;
+mod tenancy;
