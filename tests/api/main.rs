@@ -13,7 +13,16 @@ mod harness;
 
 mod apis;
 mod authz;
+mod cli;
 mod contract;
+mod dev;
+mod edge;
+mod envelope;
+mod failures;
 mod keys;
+mod logs;
+mod probes;
+mod readme;
 mod schema;
+mod sdk;
 mod tenancy;

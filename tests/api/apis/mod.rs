@@ -1,3 +1,8 @@
 //! `apis.*`, one file an operation.
 
 mod create_api;
+mod delete_api;
+mod get_api;
+mod list_apis;
+mod list_keys;
+mod update_api;

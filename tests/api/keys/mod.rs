@@ -1,3 +1,10 @@
 //! `keys.*`, one file an operation.
 
 mod create_key;
+mod delete_key;
+mod get_key;
+mod recoverable;
+mod reroll_key;
+mod update_key;
+mod verify_key;
+mod whoami;

@@ -1,0 +1,1 @@
+//! `keyward dev`: the first minutes.

@@ -1,0 +1,1 @@
+//! The edge: sizes, times, credentials, failed authentications, requests per root key.

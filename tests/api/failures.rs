@@ -1,0 +1,1 @@
+//! Faults: the database away and back, signals under load, nodes that start together.

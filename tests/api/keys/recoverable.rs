@@ -1,0 +1,1 @@
+//! Recoverable keys: sealed, shown again to whoever may, and to nobody else.

@@ -1,0 +1,1 @@
+//! What the server logs, and what it never does.

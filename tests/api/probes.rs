@@ -1,0 +1,1 @@
+//! What monitoring and people ask of a running server: probes, metrics, version, documentation.

@@ -1,0 +1,1 @@
+//! Unkey's official SDK against this server.
