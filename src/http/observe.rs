@@ -70,8 +70,9 @@ fn add_headers(headers: &mut HeaderMap, trace: &Trace, draining: bool) {
         add("ratelimit-limit", limit.to_string());
         add("ratelimit-remaining", remaining.to_string());
         add("ratelimit-reset", reset.to_string());
-        add("ratelimit-policy", format!("\"root-key\";q={limit};w=60"));
-        add("ratelimit", format!("\"root-key\";r={remaining};t={reset}"));
+        let policy = if trace.root_key.is_some() { "root-key" } else { "failed-authentications" };
+        add("ratelimit-policy", format!("\"{policy}\";q={limit};w=60"));
+        add("ratelimit", format!("\"{policy}\";r={remaining};t={reset}"));
     }
     if draining {
         // A client that keeps its connection would keep the server from ending.

@@ -87,7 +87,7 @@ impl Error {
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let mut error = Self::new(
             Code::ServiceUnavailable,
-            "Keyward cannot reach its database right now, so this request was not decided. Try again shortly.",
+            "Keyward cannot reach its database right now, so it cannot answer this request. Try again shortly.",
         )
         .caused_by(source);
         error.retry_after_s = Some(1);
