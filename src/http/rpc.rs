@@ -122,11 +122,17 @@ where
     Trace::note(http, |trace| trace.operation = operation.name);
     let body = read_body(state, http, body).await?;
     let address = client_address(state, http);
-    let (root_key, workspace) = authenticate(state, http, address).await?;
-    Trace::note(http, |trace| trace.root_key = Some(root_key.id.clone()));
-    spend_allowance(state, http, &root_key, &workspace)?;
-    let request = state.contract.read(operation.name, http.headers(), &body)?;
-    handler(call(state, http, operation, root_key, address), request).await
+    // One bound for all that waits for the database: two slow queries are no longer than one.
+    let decided = async {
+        let (root_key, workspace) = authenticate(state, http, address).await?;
+        Trace::note(http, |trace| trace.root_key = Some(root_key.id.clone()));
+        spend_allowance(state, http, &root_key, &workspace)?;
+        let request = state.contract.read(operation.name, http.headers(), &body)?;
+        handler(call(state, http, operation, root_key, address), request).await
+    };
+    timeout(state.app.settings.database_timeout(), decided)
+        .await
+        .unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed).unsure()))
 }
 
 async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Result<web::Bytes> {

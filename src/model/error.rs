@@ -93,6 +93,13 @@ impl Error {
         error.retry_after_s = Some(1);
         error
     }
+
+    /// Says of an error that may have come after the deed that it is unknown whether the deed was done.
+    #[must_use]
+    pub fn unsure(mut self) -> Self {
+        self.detail.push_str(" A change that it asked for may have been made: look before you repeat it.");
+        self
+    }
 }
 
 impl fmt::Debug for Error {

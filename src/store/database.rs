@@ -130,13 +130,9 @@ impl Db {
         origin: Origin,
         change: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db| db.write_now(&origin, change)).await.map_err(|mut error| {
-            if error.code == Code::ServiceUnavailable {
-                // The answer to COMMIT may be what got lost.
-                error.detail.push_str(" A change that it asked for may have been made: look before you repeat it.");
-            }
-            error
-        })
+        // The answer to COMMIT may be what got lost.
+        let unsure = |error: Error| if error.code == Code::ServiceUnavailable { error.unsure() } else { error };
+        self.hop(move |db| db.write_now(&origin, change)).await.map_err(unsure)
     }
 
     /// [`Self::write`] for callers without a runtime: the command line.
