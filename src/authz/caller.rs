@@ -38,19 +38,25 @@ pub enum On<'a> {
     Api(&'a ApiId),
     /// The API of something that the request names: its id counts and is not printed (decisions.md, rule 6).
     ApiOf(&'a ApiId),
+    /// The identity that the request names, by its id as far as it has one, else as it was sent.
+    Identity(&'a str),
+    /// The root key that the request names.
+    RootKey(&'a RootKeyId),
 }
 
 impl On<'_> {
     fn id_for(&self, action: Action) -> Option<&str> {
         match self {
             Self::Api(id) | Self::ApiOf(id) if action.resource() == Resource::Api => Some(id.as_str()),
-            Self::Any | Self::Api(_) | Self::ApiOf(_) => None,
+            Self::Identity(id) if action.resource() == Resource::Identity => Some(id),
+            Self::RootKey(id) if action.resource() == Resource::RootKey => Some(id.as_str()),
+            Self::Any | Self::Api(_) | Self::ApiOf(_) | Self::Identity(_) | Self::RootKey(_) => None,
         }
     }
 
     fn printed_id_for(&self, action: Action) -> Option<&str> {
         match self {
-            Self::Api(_) => self.id_for(action),
+            Self::Api(_) | Self::Identity(_) | Self::RootKey(_) => self.id_for(action),
             Self::Any | Self::ApiOf(_) => None,
         }
     }

@@ -2,5 +2,6 @@
 
 pub mod action;
 pub mod caller;
+pub mod expression;
 pub mod grants;
 pub mod preset;

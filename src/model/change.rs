@@ -1,6 +1,7 @@
 //! What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
 
 use crate::model::id::ApiId;
+use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
 use crate::model::id::RootKeyId;
 use crate::model::id::WorkspaceId;
@@ -19,4 +20,6 @@ pub enum Change {
     Api(ApiId),
     /// A key was made, changed or deleted.
     Key(KeyId),
+    /// An identity was made, changed or deleted: it concerns its keys.
+    Identity(IdentityId),
 }

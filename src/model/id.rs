@@ -97,6 +97,14 @@ kinds! {
     ApiKind, ApiId, "api";
     /// A key of an API.
     KeyKind, KeyId, "key";
+    /// A permission of keys.
+    PermissionKind, PermissionId, "perm";
+    /// A role: a named set of permissions.
+    RoleKind, RoleId, "role";
+    /// The owner of keys.
+    IdentityKind, IdentityId, "id";
+    /// Where keys were imported from.
+    MigrationKind, MigrationId, "migration";
     /// One request (`meta.requestId`).
     RequestKind, RequestId, "req";
     /// One row of the audit log.

@@ -1,10 +1,14 @@
 //! Keys: what verification and the key operations know of one.
 
+use crate::model::api::Api;
 use crate::model::clock::Timestamp;
 use crate::model::id::ApiId;
+use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
 use crate::model::id::WorkspaceId;
+use crate::model::identity::Identity;
 use crate::model::meta::Meta;
+use crate::model::permission::Access;
 use crate::model::schema::keys;
 use diesel::prelude::AsChangeset;
 use diesel::prelude::Insertable;
@@ -44,6 +48,21 @@ pub struct Key {
     pub updated_at: Option<Timestamp>,
     /// When it was last verified, to about a second.
     pub last_used_at: Option<Timestamp>,
+    /// Its owner; of a deleted identity nothing else is left.
+    pub identity_id: Option<IdentityId>,
+}
+
+/// A key with everything that answers show of it.
+#[derive(Clone, Debug)]
+pub struct FullKey {
+    /// The key.
+    pub key: Key,
+    /// Its API.
+    pub api: Api,
+    /// Its live owner.
+    pub identity: Option<Identity>,
+    /// What it holds.
+    pub access: Access,
 }
 
 /// A key that is about to be stored.
@@ -64,6 +83,7 @@ pub struct NewKey<'a> {
     pub enabled: bool,
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    pub identity_id: Option<&'a IdentityId>,
 }
 
 /// What may be changed; `None` keeps, `Some(None)` clears.
@@ -75,4 +95,5 @@ pub struct KeyChanges {
     pub meta: Option<Option<Meta>>,
     pub enabled: Option<bool>,
     pub expires_at: Option<Option<Timestamp>>,
+    pub identity_id: Option<Option<IdentityId>>,
 }

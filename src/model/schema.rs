@@ -9,6 +9,8 @@ diesel::table! {
         requests_per_minute -> Nullable<Integer>,
         created_at -> Timestamptz,
         updated_at -> Nullable<Timestamptz>,
+        keys_max -> Nullable<BigInt>,
+        root_keys_max -> Nullable<BigInt>,
     }
 }
 
@@ -63,6 +65,94 @@ diesel::table! {
         updated_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
         deleted_at -> Nullable<Timestamptz>,
+        identity_id -> Nullable<Text>,
+        pending_migration_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    permissions (id) {
+        id -> Text,
+        workspace_id -> Text,
+        slug -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    roles (id) {
+        id -> Text,
+        workspace_id -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    role_permissions (role_id, permission_id) {
+        role_id -> Text,
+        permission_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    identities (id) {
+        id -> Text,
+        workspace_id -> Text,
+        external_id -> Text,
+        meta -> Nullable<Json>,
+        enabled -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Nullable<Timestamptz>,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    key_permissions (key_id, permission_id) {
+        key_id -> Text,
+        permission_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    key_roles (key_id, role_id) {
+        key_id -> Text,
+        role_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    identity_permissions (identity_id, permission_id) {
+        identity_id -> Text,
+        permission_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    identity_roles (identity_id, role_id) {
+        identity_id -> Text,
+        role_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    migrations (id) {
+        id -> Text,
+        workspace_id -> Text,
+        name -> Text,
+        algorithm -> Text,
+        created_at -> Timestamptz,
     }
 }
 
@@ -96,4 +186,27 @@ diesel::table! {
 diesel::joinable!(keys -> apis (api_id));
 diesel::joinable!(sealed_keys -> keys (key_id));
 diesel::joinable!(root_keys -> workspaces (workspace_id));
-diesel::allow_tables_to_appear_in_same_query!(workspaces, root_keys, apis, keys, sealed_keys, audit_log);
+diesel::joinable!(keys -> identities (identity_id));
+diesel::joinable!(role_permissions -> permissions (permission_id));
+diesel::joinable!(role_permissions -> roles (role_id));
+diesel::joinable!(key_permissions -> permissions (permission_id));
+diesel::joinable!(key_roles -> roles (role_id));
+diesel::joinable!(identity_permissions -> permissions (permission_id));
+diesel::joinable!(identity_roles -> roles (role_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    workspaces,
+    root_keys,
+    apis,
+    keys,
+    sealed_keys,
+    audit_log,
+    permissions,
+    roles,
+    role_permissions,
+    identities,
+    key_permissions,
+    key_roles,
+    identity_permissions,
+    identity_roles,
+    migrations,
+);

@@ -2,6 +2,7 @@
 
 use crate::model::clock::Timestamp;
 use crate::model::id::ApiId;
+use crate::model::id::IdentityId;
 use std::net::IpAddr;
 
 /// `code` of a `verifyKey` answer (keys.md section 6).
@@ -13,11 +14,13 @@ pub enum Outcome {
     Forbidden,
     Disabled,
     Expired,
+    InsufficientPermissions,
 }
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: &'static [Self] = &[Self::Valid, Self::NotFound, Self::Forbidden, Self::Disabled, Self::Expired];
+    pub const ALL: &'static [Self] =
+        &[Self::Valid, Self::NotFound, Self::Forbidden, Self::Disabled, Self::Expired, Self::InsufficientPermissions];
 
     /// The word on the wire.
     #[must_use]
@@ -28,6 +31,7 @@ impl Outcome {
             Self::Forbidden => "FORBIDDEN",
             Self::Disabled => "DISABLED",
             Self::Expired => "EXPIRED",
+            Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
         }
     }
 }
@@ -47,6 +51,15 @@ pub enum Reason {
     Disabled,
     /// Its time is over.
     ExpiredAt(Timestamp),
+    /// Its owner is disabled.
+    OwnerDisabled(IdentityId),
+    /// The query of the request is not satisfied.
+    LacksPermissions {
+        /// What was asked for.
+        required: String,
+        /// Slugs that would satisfy it, none of them needless.
+        missing: Vec<String>,
+    },
     /// The API has an allow list and this address is not on it; `None` if the address is unknown.
     AddressNotListed(Option<IpAddr>),
 }
@@ -67,7 +80,8 @@ impl From<Reason> for Verdict {
             Reason::NoSuchKey | Reason::ApiNotCovered(_) | Reason::OtherApi(_) => Outcome::NotFound,
             Reason::Disabled => Outcome::Disabled,
             Reason::ExpiredAt(_) => Outcome::Expired,
-            Reason::AddressNotListed(_) => Outcome::Forbidden,
+            Reason::AddressNotListed(_) | Reason::OwnerDisabled(_) => Outcome::Forbidden,
+            Reason::LacksPermissions { .. } => Outcome::InsufficientPermissions,
         };
         Self { outcome, reason }
     }

@@ -23,4 +23,8 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Option<Timestamp>,
+    /// Live keys at most; `None` is unlimited.
+    pub keys_max: Option<i64>,
+    /// Live root keys at most; `None` is unlimited.
+    pub root_keys_max: Option<i64>,
 }

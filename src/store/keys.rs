@@ -7,19 +7,27 @@ use crate::model::clock::Timestamp;
 use crate::model::id::ApiId;
 use crate::model::id::KeyId;
 use crate::model::id::WorkspaceId;
+use crate::model::identity::Identity;
+use crate::model::key::FullKey;
 use crate::model::key::Key;
 use crate::model::key::KeyChanges;
 use crate::model::key::NewKey;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
 use crate::model::page::PageRequest;
+use crate::model::permission::Access;
 use crate::model::schema::apis;
+use crate::model::schema::identities;
 use crate::model::schema::keys;
 use crate::model::schema::sealed_keys;
 use crate::model::secret::Hash;
+use crate::store::access;
 use crate::store::tx::AuditEvent;
 use crate::store::tx::Tx;
+use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
+use diesel::JoinOnDsl;
+use diesel::NullableExpressionMethods;
 use diesel::OptionalExtension;
 use diesel::QueryDsl;
 use diesel::QueryResult;
@@ -28,6 +36,27 @@ use diesel::SelectableHelper;
 use diesel::sql_types::Array;
 use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
+
+type Row = (Key, Api, Option<Identity>, Access);
+
+/// Live keys of live APIs, joined and selected as [`Row`]. A macro, since the type of such a query cannot be written down.
+macro_rules! full {
+    () => {
+        keys::table
+            .inner_join(apis::table)
+            .left_join(
+                identities::table
+                    .on(keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null())),
+            )
+            .filter(keys::deleted_at.is_null())
+            .filter(apis::deleted_at.is_null())
+            .select((Key::as_select(), Api::as_select(), Option::<Identity>::as_select(), access::of_key()))
+    };
+}
+
+fn full_key((key, api, identity, access): Row) -> FullKey {
+    FullKey { key, api, identity, access }
+}
 
 /// What names a key in a request.
 #[derive(Clone, Copy, Debug)]
@@ -55,30 +84,24 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewKey<'_>) -> QueryResult
     Ok(())
 }
 
-/// A live key of a live API of a workspace, with that API.
+/// A live key of a live API of a workspace, with everything that answers show.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, by: By<'_>) -> QueryResult<Option<(Key, Api)>> {
-    let query = keys::table
-        .inner_join(apis::table)
-        .filter(keys::workspace_id.eq(workspace))
-        .filter(keys::deleted_at.is_null())
-        .filter(apis::deleted_at.is_null())
-        .select((Key::as_select(), Api::as_select()))
-        .into_boxed();
-    match by {
-        By::Id(id) => query.filter(keys::id.eq(id)).first(tx.connection),
-        By::Hash(hash) => query.filter(keys::hash.eq(hash.as_bytes())).first(tx.connection),
-    }
-    .optional()
+pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, by: By<'_>) -> QueryResult<Option<FullKey>> {
+    let query = full!().filter(keys::workspace_id.eq(workspace)).into_boxed();
+    let row = match by {
+        By::Id(id) => query.filter(keys::id.eq(id)).first::<Row>(tx.connection),
+        By::Hash(hash) => query.filter(keys::hash.eq(hash.as_bytes())).first::<Row>(tx.connection),
+    };
+    Ok(row.optional()?.map(full_key))
 }
 
 /// [`find`] by id for a transaction that goes on to change the key: others wait until it is done, and the API stays.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn find_for_update(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> QueryResult<Option<(Key, Api)>> {
+pub fn find_for_update(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> QueryResult<Option<FullKey>> {
     let api: Option<ApiId> = keys::table
         .filter(keys::id.eq(id))
         .filter(keys::workspace_id.eq(workspace))
@@ -87,37 +110,59 @@ pub fn find_for_update(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> 
         .first(tx.connection)
         .optional()?;
     // The API first, as whoever deletes an API has it: one order for all, no deadlock.
-    let Some(api) = api.map_or(Ok(None), |api| crate::store::apis::find_for_share(tx, workspace, &api))? else {
+    let Some(_) = api.map_or(Ok(None), |api| crate::store::apis::find_for_share(tx, workspace, &api))? else {
         return Ok(None);
     };
-    let key = keys::table
+    let locked: Option<KeyId> = keys::table
         .filter(keys::id.eq(id))
         .filter(keys::workspace_id.eq(workspace))
         .filter(keys::deleted_at.is_null())
-        .select(Key::as_select())
+        .select(keys::id)
         .for_update()
         .first(tx.connection)
         .optional()?;
-    Ok(key.map(|key| (key, api)))
+    // Read again under the lock: what it was before may have been changed by whoever held it.
+    locked.map_or(Ok(None), |id| find(tx, workspace, By::Id(&id)))
 }
 
-/// A page of the live keys of an API.
+/// A page of the live keys of an API, of one owner if `external_id` names one.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn list(tx: &mut Tx<'_>, workspace: &WorkspaceId, api: &ApiId, page: &PageRequest) -> QueryResult<Vec<Key>> {
-    let mut query = keys::table
+pub fn list(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    api: &ApiId,
+    external_id: Option<&str>,
+    page: &PageRequest,
+) -> QueryResult<Vec<FullKey>> {
+    let mut query = full!()
         .filter(keys::workspace_id.eq(workspace))
         .filter(keys::api_id.eq(api))
-        .filter(keys::deleted_at.is_null())
         .order(keys::id)
         .limit(page.fetch())
-        .select(Key::as_select())
         .into_boxed();
     if let Some(cursor) = &page.cursor {
         query = query.filter(keys::id.ge(cursor));
     }
-    query.load(tx.connection)
+    if let Some(external_id) = external_id {
+        query = query.filter(identities::external_id.eq(external_id));
+    }
+    Ok(query.load::<Row>(tx.connection)?.into_iter().map(full_key).collect())
+}
+
+/// How many live keys of live APIs a workspace has.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn count(tx: &mut Tx<'_>, workspace: &WorkspaceId) -> QueryResult<i64> {
+    keys::table
+        .inner_join(apis::table)
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::deleted_at.is_null())
+        .filter(apis::deleted_at.is_null())
+        .count()
+        .get_result(tx.connection)
 }
 
 /// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36).

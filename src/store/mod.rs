@@ -1,13 +1,18 @@
 //! Everything that is asked of Postgres. The only queries in the crate.
 
+pub mod access;
 pub mod apis;
 pub mod audit_log;
 pub mod changes;
 pub mod conflict;
 pub mod database;
 pub mod health;
+pub mod identities;
 pub mod keys;
+pub mod links;
 pub mod migrations;
+pub mod permissions;
+pub mod roles;
 pub mod root_keys;
 pub mod sealed_keys;
 pub mod snapshot;

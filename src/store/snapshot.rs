@@ -2,12 +2,19 @@
 
 use crate::model::address::AddressList;
 use crate::model::id::WorkspaceId;
+use crate::model::identity::Identity;
 use crate::model::key::Key;
+use crate::model::permission::Access;
 use crate::model::schema::apis;
+use crate::model::schema::identities;
 use crate::model::schema::keys;
 use crate::model::secret::Hash;
+use crate::store::access;
 use crate::store::tx::Tx;
+use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
+use diesel::JoinOnDsl;
+use diesel::NullableExpressionMethods;
 use diesel::OptionalExtension;
 use diesel::QueryDsl;
 use diesel::QueryResult;
@@ -19,6 +26,10 @@ use diesel::SelectableHelper;
 pub struct Snapshot {
     /// The key.
     pub key: Key,
+    /// Its live owner.
+    pub identity: Option<Identity>,
+    /// What it holds.
+    pub access: Access,
     /// The allow list of its API; `None` allows all.
     pub ip_whitelist: Option<AddressList>,
 }
@@ -28,18 +39,22 @@ pub struct Snapshot {
 /// # Errors
 /// Whatever the database says. A stored allow list that does not parse is one: nobody may pass it.
 pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResult<Option<Snapshot>> {
-    let row: Option<(Key, Vec<String>)> = keys::table
+    type Row = (Key, Option<Identity>, Access, Vec<String>);
+    let live_owner = keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null());
+    let row: Option<Row> = keys::table
         .inner_join(apis::table)
+        .left_join(identities::table.on(live_owner))
         .filter(keys::workspace_id.eq(workspace))
         .filter(keys::hash.eq(hash.as_bytes()))
+        .filter(keys::pending_migration_id.is_null())
         .filter(keys::deleted_at.is_null())
         .filter(apis::deleted_at.is_null())
-        .select((Key::as_select(), apis::ip_whitelist))
+        .select((Key::as_select(), Option::<Identity>::as_select(), access::of_key(), apis::ip_whitelist))
         .first(tx.connection)
         .optional()?;
-    let Some((key, entries)) = row else { return Ok(None) };
+    let Some((key, identity, access, entries)) = row else { return Ok(None) };
     let list = AddressList::parse(&entries).map_err(|index| {
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
-    Ok(Some(Snapshot { key, ip_whitelist: (!list.is_empty()).then_some(list) }))
+    Ok(Some(Snapshot { key, identity, access, ip_whitelist: (!list.is_empty()).then_some(list) }))
 }

@@ -30,6 +30,8 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, name: &str) -> QueryResult<Optio
         requests_per_minute: None,
         created_at: tx.now(),
         updated_at: None,
+        keys_max: None,
+        root_keys_max: None,
     };
     let inserted = diesel::insert_into(workspaces::table)
         .values(&new)
@@ -102,6 +104,33 @@ pub fn set_requests_per_minute(tx: &mut Tx<'_>, permit: &Permit, limit: Option<i
         &name,
     );
     Ok(())
+}
+
+/// How many keys a workspace may have. If that is limited, transactions that make keys in it go one after the other from
+/// here on: two that count at the same time would both find room for the last one.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn lock_keys_max(tx: &mut Tx<'_>, permit: &Permit) -> QueryResult<Option<i64>> {
+    let row = workspaces::table.find(permit.workspace());
+    let limited: Option<i64> = row.select(workspaces::keys_max).first(tx.connection)?;
+    if limited.is_none() {
+        return Ok(None);
+    }
+    row.select(workspaces::keys_max).for_no_key_update().first(tx.connection)
+}
+
+/// [`lock_keys_max`] for root keys.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn lock_root_keys_max(tx: &mut Tx<'_>, permit: &Permit) -> QueryResult<Option<i64>> {
+    let row = workspaces::table.find(permit.workspace());
+    let limited: Option<i64> = row.select(workspaces::root_keys_max).first(tx.connection)?;
+    if limited.is_none() {
+        return Ok(None);
+    }
+    row.select(workspaces::root_keys_max).for_no_key_update().first(tx.connection)
 }
 
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: &str, name: &str) {

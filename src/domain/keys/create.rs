@@ -5,12 +5,17 @@ use crate::authz::caller::Caller;
 use crate::authz::caller::On;
 use crate::authz::caller::Permit;
 use crate::domain::apis;
+use crate::domain::identities;
 use crate::domain::keys;
 use crate::domain::keys::recover;
+use crate::domain::permissions;
+use crate::domain::roles;
 use crate::model::clock::Timestamp;
+use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
+use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
 use crate::model::key::DEFAULT_BYTE_LENGTH;
 use crate::model::key::NewKey;
@@ -18,6 +23,9 @@ use crate::model::master_key::MasterKeys;
 use crate::model::meta::Meta;
 use crate::model::secret::Plaintext;
 use crate::store;
+use crate::store::links::Held;
+use crate::store::links::Holder;
+use crate::store::links::Named;
 use crate::store::tx::Tx;
 
 /// A key to be made. What the API has a default for may be left out.
@@ -39,6 +47,12 @@ pub struct CreateKey {
     pub enabled: bool,
     /// Whether a sealed copy is kept.
     pub recoverable: bool,
+    /// Its owner; made if there is none of this name.
+    pub external_id: Option<String>,
+    /// Slugs of the permissions that it is given; those that are missing are made.
+    pub permissions: Vec<String>,
+    /// Names of the roles that it is given; all of them exist.
+    pub roles: Vec<String>,
 }
 
 /// A key that was made. The plaintext is not shown again, unless it is recoverable.
@@ -54,7 +68,8 @@ pub struct Created {
 ///
 /// # Errors
 /// In this order: `insufficient_permissions`, `invalid_input` (metadata too large), `api_not_found`,
-/// `precondition_failed` (recoverable, but no master key or the API has not opted in).
+/// `precondition_failed` (recoverable, but no master key or the API has not opted in), `keys_limit_exceeded`,
+/// `role_not_found`.
 pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &CreateKey) -> Result<Created> {
     let also: &[Action] = if new.recoverable { &[Action::EncryptKey] } else { &[] };
     let permit = caller.permit_also(On::Api(&new.api_id), also)?;
@@ -63,19 +78,60 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &
     if new.recoverable {
         recover::check_possible(master_keys, &api)?;
     }
+    check_limit(tx, &permit)?;
     let made = CreateKey {
         prefix: new.prefix.clone().or(api.default_prefix),
         byte_length: new.byte_length.or(api.default_bytes),
         ..new.clone()
     };
-    make(tx, &permit, master_keys, &made)
+    let identity =
+        new.external_id.as_ref().map(|external_id| identities::ensure(tx, &permit, external_id)).transpose()?;
+    let roles = roles::all_named(tx, &permit, &new.roles)?;
+    let permissions = permissions::ensure(tx, &permit, &new.permissions)?;
+    let created = make(tx, &permit, master_keys, &made, identity.as_ref())?;
+    give(tx, &permit, &created.id, &permissions, &roles)?;
+    Ok(created)
+}
+
+/// Gives a new key its permissions and roles.
+///
+/// # Errors
+/// Only the database's.
+pub(super) fn give(tx: &mut Tx<'_>, permit: &Permit, key: &KeyId, permissions: &Named, roles: &Named) -> Result<()> {
+    store::links::set(tx, permit, Holder::Key(key), Held::Permissions, permissions)?;
+    store::links::set(tx, permit, Holder::Key(key), Held::Roles, roles)?;
+    Ok(())
+}
+
+/// Refuses one more key than the workspace may have.
+///
+/// # Errors
+/// `keys_limit_exceeded`.
+pub(super) fn check_limit(tx: &mut Tx<'_>, permit: &Permit) -> Result<()> {
+    let Some(most) = store::workspaces::lock_keys_max(tx, permit)? else { return Ok(()) };
+    if store::keys::count(tx, permit.workspace())? < most {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::KeysLimitExceeded,
+        format!(
+            "This workspace may have {most} keys (its limit keysMax) and has them. Delete keys that are not needed, or \
+             ask the operator to raise the limit with `keyward workspace limit --keys`."
+        ),
+    ))
 }
 
 /// Makes a key of exactly this shape, for a caller who was found to be allowed to.
 ///
 /// # Errors
 /// Only faults.
-pub(super) fn make(tx: &mut Tx<'_>, permit: &Permit, master_keys: &MasterKeys, new: &CreateKey) -> Result<Created> {
+pub(super) fn make(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    master_keys: &MasterKeys,
+    new: &CreateKey,
+    identity: Option<&IdentityId>,
+) -> Result<Created> {
     let byte_length = new.byte_length.unwrap_or(DEFAULT_BYTE_LENGTH);
     let plaintext = Plaintext::generate(new.prefix.as_deref(), u8::try_from(byte_length).map_err(Error::unexpected)?)?;
     let id = KeyId::generate();
@@ -93,6 +149,7 @@ pub(super) fn make(tx: &mut Tx<'_>, permit: &Permit, master_keys: &MasterKeys, n
         enabled: new.enabled,
         expires_at: new.expires_at,
         created_at: tx.now(),
+        identity_id: identity,
     };
     store::keys::insert(tx, permit, &row)?;
     if new.recoverable {

@@ -5,6 +5,7 @@ use crate::authz::caller::Caller;
 use crate::domain::keys;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
+use crate::model::key::FullKey;
 use crate::store;
 use crate::store::tx::Tx;
 
@@ -14,7 +15,8 @@ use crate::store::tx::Tx;
 /// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; a deleted key is not found.
 pub fn delete(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, permanent: bool) -> Result<()> {
     caller.somewhere(&[])?;
-    let (key, api) = store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
+    let FullKey { key, api, .. } =
+        store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
     let permit = caller.permit_inside(&api.id, &[], Action::ReadKey, keys::not_found)?;
     Ok(store::keys::delete(tx, &permit, &key, permanent)?)
 }

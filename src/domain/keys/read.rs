@@ -6,11 +6,10 @@ use crate::authz::caller::On;
 use crate::domain::apis;
 use crate::domain::keys;
 use crate::domain::keys::recover;
-use crate::model::api::Api;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::KeyId;
-use crate::model::key::Key;
+use crate::model::key::FullKey;
 use crate::model::master_key::MasterKeys;
 use crate::model::page::Page;
 use crate::model::page::PageRequest;
@@ -20,20 +19,11 @@ use crate::store;
 use crate::store::keys::By;
 use crate::store::tx::Tx;
 
-/// A key with the API that it belongs to.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The key.
-    pub key: Key,
-    /// Its API.
-    pub api: Api,
-}
-
 /// A key as the caller may see it.
 #[derive(Debug)]
 pub struct Shown {
     /// The key.
-    pub key: Key,
+    pub key: FullKey,
     /// Its plaintext, if asked for, allowed and kept.
     pub plaintext: Option<Plaintext>,
 }
@@ -46,24 +36,23 @@ pub struct Shown {
 pub fn get(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, id: &KeyId, decrypt: bool) -> Result<Shown> {
     let also: &[Action] = if decrypt { &[Action::DecryptKey] } else { &[] };
     caller.somewhere(also)?;
-    let (key, api) = store::keys::find(tx, &caller.workspace, By::Id(id))?.ok_or_else(keys::not_found)?;
-    let permit = caller.permit_inside(&api.id, also, Action::ReadKey, keys::not_found)?;
-    let found = Found { key, api };
-    let plaintext = if decrypt { recover::open_one(tx, &permit, master_keys, &found)? } else { None };
-    Ok(Shown { key: found.key, plaintext })
+    let key = store::keys::find(tx, &caller.workspace, By::Id(id))?.ok_or_else(keys::not_found)?;
+    let permit = caller.permit_inside(&key.api.id, also, Action::ReadKey, keys::not_found)?;
+    let plaintext = if decrypt { recover::open_one(tx, &permit, master_keys, &key)? } else { None };
+    Ok(Shown { key, plaintext })
 }
 
 /// The key with this plaintext; works for disabled and expired ones too.
 ///
 /// # Errors
 /// `insufficient_permissions` without any `read_key`, else one `key_not_found` for everything (decisions.md #31).
-pub fn whoami(tx: &mut Tx<'_>, caller: &Caller, hash: &Hash) -> Result<Key> {
+pub fn whoami(tx: &mut Tx<'_>, caller: &Caller, hash: &Hash) -> Result<FullKey> {
     caller.somewhere(&[])?;
-    let (key, api) = store::keys::find(tx, &caller.workspace, By::Hash(hash))?.ok_or_else(keys::not_found)?;
-    if caller.covers(Action::ReadKey, &api.id) { Ok(key) } else { Err(keys::not_found()) }
+    let key = store::keys::find(tx, &caller.workspace, By::Hash(hash))?.ok_or_else(keys::not_found)?;
+    if caller.covers(Action::ReadKey, &key.api.id) { Ok(key) } else { Err(keys::not_found()) }
 }
 
-/// A page of an API's keys. With `decrypt` the transaction must be a writing one: showing secrets is audited.
+/// A page of an API's keys, of one owner if `external_id` names one. With `decrypt` the transaction must be a writing one: showing secrets is audited.
 ///
 /// # Errors
 /// `insufficient_permissions`, `api_not_found`; with `decrypt` `precondition_failed` where no key is recoverable.
@@ -72,6 +61,7 @@ pub fn list(
     caller: &Caller,
     master_keys: &MasterKeys,
     api: &ApiId,
+    external_id: Option<&str>,
     decrypt: bool,
     request: &PageRequest,
 ) -> Result<Page<Shown>> {
@@ -81,11 +71,12 @@ pub fn list(
     if decrypt {
         recover::check_possible(master_keys, &api)?;
     }
-    let page = Page::cut(store::keys::list(tx, permit.workspace(), &api.id, request)?, request, |key| key.id.as_str());
+    let rows = store::keys::list(tx, permit.workspace(), &api.id, external_id, request)?;
+    let page = Page::cut(rows, request, |row| row.key.id.as_str());
     let mut opened = if decrypt {
-        recover::open(tx, &permit, master_keys, &page.rows.iter().map(|key| &key.id).collect::<Vec<_>>())?
+        recover::open(tx, &permit, master_keys, &page.rows.iter().map(|row| &row.key.id).collect::<Vec<_>>())?
     } else {
         std::collections::HashMap::new()
     };
-    Ok(page.map(|key| Shown { plaintext: opened.remove(&key.id), key }))
+    Ok(page.map(|key| Shown { plaintext: opened.remove(&key.key.id), key }))
 }

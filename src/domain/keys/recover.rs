@@ -1,12 +1,12 @@
 //! Recoverable keys: sealing them when they are made, opening them for who may see them.
 
 use crate::authz::caller::Permit;
-use crate::domain::keys;
 use crate::model::api::Api;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
+use crate::model::key::FullKey;
 use crate::model::master_key::MasterKeys;
 use crate::model::secret::Plaintext;
 use crate::store;
@@ -91,7 +91,7 @@ pub fn open_one(
     tx: &mut Tx<'_>,
     permit: &Permit,
     master_keys: &MasterKeys,
-    key: &keys::read::Found,
+    key: &FullKey,
 ) -> Result<Option<Plaintext>> {
     check_possible(master_keys, &key.api)?;
     Ok(open(tx, permit, master_keys, &[&key.key.id])?.remove(&key.key.id))

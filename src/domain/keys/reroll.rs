@@ -11,8 +11,11 @@ use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
+use crate::model::key::FullKey;
 use crate::model::master_key::MasterKeys;
 use crate::store;
+use crate::store::links::Held;
+use crate::store::links::Holder;
 use crate::store::tx::Tx;
 use chrono::Duration;
 
@@ -30,7 +33,8 @@ pub fn reroll(
     grace: Option<Duration>,
 ) -> Result<Created> {
     caller.somewhere(&[])?;
-    let (old, api) = store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
+    let FullKey { key: old, api, identity, .. } =
+        store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
     let recoverable = store::sealed_keys::exists(tx, &caller.workspace, &old.id)?;
     let also: &[Action] = if recoverable { &[Action::EncryptKey] } else { &[] };
     let permit = caller.permit_inside(&api.id, also, Action::ReadKey, keys::not_found)?;
@@ -53,8 +57,15 @@ pub fn reroll(
         expires_at: old.expires_at,
         enabled: old.enabled,
         recoverable,
+        external_id: None,
+        permissions: Vec::new(),
+        roles: Vec::new(),
     };
-    let created = create::make(tx, &permit, master_keys, &new)?;
+    create::check_limit(tx, &permit)?;
+    let created = create::make(tx, &permit, master_keys, &new, identity.as_ref().map(|identity| &identity.id))?;
+    let permissions = store::links::list(tx, permit.workspace(), Holder::Key(&old.id), Held::Permissions)?;
+    let roles = store::links::list(tx, permit.workspace(), Holder::Key(&old.id), Held::Roles)?;
+    create::give(tx, &permit, &created.id, &permissions, &roles)?;
     let grace_ends = grace.and_then(|grace| now.checked_add_signed(grace));
     let ends = match (old.expires_at, grace_ends) {
         (Some(own), Some(grace)) => Some(own.min(grace)),

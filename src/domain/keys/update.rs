@@ -2,22 +2,56 @@
 
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
+use crate::domain::identities;
 use crate::domain::keys;
+use crate::domain::permissions;
+use crate::domain::roles;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
+use crate::model::key::FullKey;
 use crate::model::key::KeyChanges;
 use crate::store;
+use crate::store::links::Held;
+use crate::store::links::Holder;
 use crate::store::tx::Tx;
+
+/// What may be changed of a key.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateKey {
+    /// The key's own columns.
+    pub columns: KeyChanges,
+    /// Its owner: `None` keeps, `Some(None)` clears; one that there is not yet is made.
+    pub external_id: Option<Option<String>>,
+    /// All permissions that it is to hold directly, by slug; those that are missing are made.
+    pub permissions: Option<Vec<String>>,
+    /// All roles that it is to have, by name; all of them exist.
+    pub roles: Option<Vec<String>>,
+}
 
 /// Changes a key; nothing given still moves its `updatedAt`.
 ///
 /// # Errors
 /// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; `invalid_input` for metadata that
-/// is too large.
-pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, changes: &KeyChanges) -> Result<()> {
+/// is too large; `role_not_found`. Nothing is changed then.
+pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, wanted: &UpdateKey) -> Result<()> {
     caller.somewhere(&[])?;
-    keys::check_meta(changes.meta.as_ref().and_then(Option::as_ref))?;
-    let (key, api) = store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
+    keys::check_meta(wanted.columns.meta.as_ref().and_then(Option::as_ref))?;
+    let FullKey { key, api, .. } =
+        store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
     let permit = caller.permit_inside(&api.id, &[], Action::ReadKey, keys::not_found)?;
-    Ok(store::keys::update(tx, &permit, &key, changes)?)
+    let mut columns = wanted.columns.clone();
+    columns.identity_id = match &wanted.external_id {
+        Some(Some(external_id)) => Some(Some(identities::ensure(tx, &permit, external_id)?)),
+        Some(None) => Some(None),
+        None => None,
+    };
+    if let Some(names) = &wanted.roles {
+        let roles = roles::all_named(tx, &permit, names)?;
+        store::links::set(tx, &permit, Holder::Key(&key.id), Held::Roles, &roles)?;
+    }
+    if let Some(slugs) = &wanted.permissions {
+        let permissions = permissions::ensure(tx, &permit, slugs)?;
+        store::links::set(tx, &permit, Holder::Key(&key.id), Held::Permissions, &permissions)?;
+    }
+    Ok(store::keys::update(tx, &permit, &key, &columns)?)
 }

@@ -1,5 +1,6 @@
 //! The verdict on a key: pure, one order of checks (keys.md section 6).
 
+use crate::authz::expression::Expression;
 use crate::model::clock::Timestamp;
 use crate::model::id::ApiId;
 use crate::model::verdict::Reason;
@@ -15,6 +16,8 @@ pub struct Question<'a> {
     pub apis: Option<&'a [ApiId]>,
     /// Who presents the key.
     pub address: Option<IpAddr>,
+    /// What the key must hold; `None` asks for nothing.
+    pub query: Option<&'a Expression>,
     /// When.
     pub now: Timestamp,
 }
@@ -32,7 +35,7 @@ pub fn decide(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Verdict {
 }
 
 fn reason(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Reason {
-    let Some(Snapshot { key, ip_whitelist }) = snapshot else { return Reason::NoSuchKey };
+    let Some(Snapshot { key, identity, access, ip_whitelist }) = snapshot else { return Reason::NoSuchKey };
     if !(question.covered)(&key.api_id) {
         return Reason::ApiNotCovered(key.api_id.clone());
     }
@@ -45,10 +48,17 @@ fn reason(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Reason {
     if let Some(expired) = key.expires_at.filter(|at| *at <= question.now) {
         return Reason::ExpiredAt(expired);
     }
+    if let Some(owner) = identity.as_ref().filter(|owner| !owner.enabled) {
+        return Reason::OwnerDisabled(owner.id.clone());
+    }
     if let Some(list) = ip_whitelist
         && !question.address.is_some_and(|address| list.contains(address))
     {
         return Reason::AddressNotListed(question.address);
+    }
+    let held = |slug: &str| access.holds(slug);
+    if let Some(query) = question.query.filter(|query| !query.holds(&held)) {
+        return Reason::LacksPermissions { required: query.to_string(), missing: query.missing(&held) };
     }
     Reason::Passed
 }
@@ -57,16 +67,36 @@ fn reason(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Reason {
 mod tests {
     use super::Question;
     use super::decide;
+    use crate::authz::expression::Expression;
     use crate::model::address::AddressList;
     use crate::model::clock::Clock;
     use crate::model::clock::Timestamp;
     use crate::model::id::ApiId;
+    use crate::model::id::IdentityId;
     use crate::model::id::KeyId;
     use crate::model::id::WorkspaceId;
+    use crate::model::identity::Identity;
     use crate::model::key::Key;
+    use crate::model::permission::Access;
     use crate::model::verdict::Outcome;
     use crate::store::snapshot::Snapshot;
     use chrono::Duration;
+
+    fn holding(slugs: &[&str]) -> Access {
+        Access { direct: slugs.iter().map(ToString::to_string).collect(), ..Access::default() }
+    }
+
+    fn disabled_owner(now: Timestamp) -> Identity {
+        Identity {
+            id: IdentityId::generate(),
+            workspace_id: WorkspaceId::generate(),
+            external_id: "owner".to_owned(),
+            meta: None,
+            enabled: false,
+            created_at: now,
+            updated_at: None,
+        }
+    }
 
     fn snapshot(now: Timestamp) -> Snapshot {
         let key = Key {
@@ -83,8 +113,9 @@ mod tests {
             created_at: now,
             updated_at: None,
             last_used_at: None,
+            identity_id: None,
         };
-        Snapshot { key, ip_whitelist: None }
+        Snapshot { key, identity: None, access: holding(&["docs.read", "docs.write"]), ip_whitelist: None }
     }
 
     /// Everything that can be wrong with a key, in the order of the checks: each one hides all that come after it.
@@ -92,15 +123,19 @@ mod tests {
     fn the_first_failing_check_decides() {
         let now = Clock::system().now();
         type Spoil = fn(&mut Snapshot, Timestamp);
-        let faults: [(Spoil, Outcome); 3] = [
+        let faults: [(Spoil, Outcome); 5] = [
             (|snapshot, _| snapshot.key.enabled = false, Outcome::Disabled),
             (|snapshot, now| snapshot.key.expires_at = Some(now), Outcome::Expired),
+            (|snapshot, now| snapshot.identity = Some(disabled_owner(now)), Outcome::Forbidden),
             (
                 |snapshot, _| snapshot.ip_whitelist = Some(AddressList::parse(&["192.0.2.1"]).unwrap()),
                 Outcome::Forbidden,
             ),
+            (|snapshot, _| snapshot.access = Access::default(), Outcome::InsufficientPermissions),
         ];
-        let question = Question { covered: &|_| true, apis: None, address: "192.0.2.2".parse().ok(), now };
+        let query = Expression::parse("docs.read AND docs.write").unwrap();
+        let question =
+            Question { covered: &|_| true, apis: None, address: "192.0.2.2".parse().ok(), query: Some(&query), now };
         assert_eq!(decide(None, &question).outcome, Outcome::NotFound);
         assert_eq!(decide(Some(&snapshot(now)), &question).outcome, Outcome::Valid);
         for first in 0..faults.len() {
@@ -121,7 +156,7 @@ mod tests {
         let now = Clock::system().now();
         let mut lives = snapshot(now);
         lives.key.expires_at = Some(now + Duration::milliseconds(1));
-        let question = Question { covered: &|_| true, apis: None, address: None, now };
+        let question = Question { covered: &|_| true, apis: None, address: None, query: None, now };
         assert_eq!(decide(Some(&lives), &question).outcome, Outcome::Valid);
     }
 
@@ -130,7 +165,7 @@ mod tests {
         let now = Clock::system().now();
         let mut listed = snapshot(now);
         listed.ip_whitelist = Some(AddressList::parse(&["0.0.0.0/0", "::/0"]).unwrap());
-        let question = Question { covered: &|_| true, apis: None, address: None, now };
+        let question = Question { covered: &|_| true, apis: None, address: None, query: None, now };
         assert_eq!(decide(Some(&listed), &question).outcome, Outcome::Forbidden);
     }
 }

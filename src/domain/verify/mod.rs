@@ -5,8 +5,11 @@ pub mod decide;
 
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
+use crate::authz::expression::Expression;
 use crate::domain::last_used::LastUsed;
 use crate::domain::verify::decide::Question;
+use crate::model::code::Code;
+use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::secret::Hash;
@@ -24,6 +27,8 @@ pub struct Verify {
     pub hash: Hash,
     /// Only keys of one of these APIs are found; `None` is any.
     pub apis: Option<Vec<ApiId>>,
+    /// The permission query, as it was sent.
+    pub permissions: Option<String>,
     /// Who presents it: the end user's address if the request carries one, else the caller's.
     pub address: Option<IpAddr>,
 }
@@ -40,23 +45,32 @@ pub struct Verified {
 /// Verifies a key.
 ///
 /// # Errors
-/// `insufficient_permissions` without any `verify_key`; `service_unavailable` when what is needed cannot be had: never a
+/// `insufficient_permissions` without any `verify_key`; `permissions_query_syntax_error`; `service_unavailable` when what is needed cannot be had: never a
 /// guess.
 pub async fn verify(db: &Db, last_used: &LastUsed, caller: &Caller, request: Verify) -> Result<Verified> {
     caller.somewhere(&[])?;
     let (workspace, hash) = (caller.workspace.clone(), request.hash);
     let (snapshot, now) = db.ask(move |tx| Ok((snapshot::load(tx, &workspace, &hash)?, tx.now()))).await?;
+    let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let verdict = decide::decide(
         snapshot.as_ref(),
         &Question {
             covered: &|api| caller.covers(Action::VerifyKey, api),
             apis: request.apis.as_deref(),
             address: request.address,
+            query: query.as_ref().ok().and_then(Option::as_ref),
             now,
         },
     );
     let known = verdict.outcome != Outcome::NotFound;
     let snapshot = snapshot.filter(|_| known);
+    // A query that cannot be read is refused only for keys that the caller may know of (keys.md section 6, step 5).
+    if let Err(fault) = query
+        && known
+    {
+        let detail = format!("The query in `permissions` cannot be read: {fault}.");
+        return Err(Error::new(Code::PermissionsQuerySyntaxError, detail));
+    }
     if let Some(snapshot) = &snapshot {
         last_used.key(&snapshot.key.id, now);
     }

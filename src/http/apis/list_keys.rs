@@ -20,6 +20,7 @@ pub struct ListKeysRequest {
     api_id: ApiId,
     limit: Option<i64>,
     cursor: Option<String>,
+    external_id: Option<String>,
     #[serde(default)]
     decrypt: bool,
 }
@@ -32,7 +33,7 @@ pub async fn list_keys(call: Call, request: ListKeysRequest) -> Result<Reply<Vec
     let page = PageRequest::new(request.limit, request.cursor);
     let decrypt = request.decrypt;
     let list = move |tx: &mut Tx<'_>, caller: &Caller, app: &App| {
-        read::list(tx, caller, &app.master_keys, &request.api_id, decrypt, &page)
+        read::list(tx, caller, &app.master_keys, &request.api_id, request.external_id.as_deref(), decrypt, &page)
     };
     let page = if decrypt { call.write(list).await? } else { call.read(list).await? };
     Ok(Reply::page(page.map(KeyResponse::from)))

@@ -23,6 +23,11 @@ pub struct CreateKeyRequest {
     expires: Option<i64>,
     enabled: Option<bool>,
     recoverable: Option<bool>,
+    external_id: Option<String>,
+    #[serde(default)]
+    permissions: Vec<String>,
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 /// `keys.createKey`.
@@ -39,6 +44,9 @@ pub async fn create_key(call: Call, request: CreateKeyRequest) -> Result<Reply<C
         expires_at: request.expires.map(|ms| moment("body.expires", ms)).transpose()?,
         enabled: request.enabled.unwrap_or(true),
         recoverable: request.recoverable.unwrap_or(false),
+        external_id: request.external_id,
+        permissions: request.permissions,
+        roles: request.roles,
     };
     let created = call.write(move |tx, caller, app| create::create(tx, caller, &app.master_keys, &new)).await?;
     Ok(Reply::new(CreatedResponse::from(created)))

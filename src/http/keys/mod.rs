@@ -21,8 +21,10 @@ use crate::domain::keys::read::Shown;
 use crate::model::clock::Timestamp;
 use crate::model::error::Error;
 use crate::model::error::Result;
+use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
-use crate::model::key::Key;
+use crate::model::identity::Identity;
+use crate::model::key::FullKey;
 use crate::model::meta::Meta;
 use chrono::DateTime;
 use serde::Serialize;
@@ -47,6 +49,28 @@ pub struct KeyResponse {
     expires: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plaintext: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    permissions: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<OwnerResponse>,
+}
+
+/// The owner of a key as answers show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnerResponse {
+    id: IdentityId,
+    external_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Meta>,
+}
+
+impl From<Identity> for OwnerResponse {
+    fn from(identity: Identity) -> Self {
+        Self { id: identity.id, external_id: identity.external_id, meta: shown_meta(identity.meta) }
+    }
 }
 
 impl From<Shown> for KeyResponse {
@@ -56,9 +80,13 @@ impl From<Shown> for KeyResponse {
     }
 }
 
-impl From<Key> for KeyResponse {
-    fn from(key: Key) -> Self {
+impl From<FullKey> for KeyResponse {
+    fn from(full: FullKey) -> Self {
+        let FullKey { key, identity, access, .. } = full;
         Self {
+            permissions: access.slugs(),
+            roles: access.roles.into_keys().collect(),
+            identity: identity.map(OwnerResponse::from),
             key_id: key.id,
             start: key.start,
             enabled: key.enabled,

@@ -1,6 +1,7 @@
 //! `keys.updateKey`.
 
 use crate::domain::keys::update;
+use crate::domain::keys::update::UpdateKey;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::envelope::Empty;
@@ -24,6 +25,10 @@ pub struct UpdateKeyRequest {
     #[serde(default, deserialize_with = "patch::field")]
     expires: Option<Option<i64>>,
     enabled: Option<bool>,
+    #[serde(default, deserialize_with = "patch::field")]
+    external_id: Option<Option<String>>,
+    permissions: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
 }
 
 /// `keys.updateKey`.
@@ -36,7 +41,10 @@ pub async fn update_key(call: Call, request: UpdateKeyRequest) -> Result<Reply<E
         Some(None) => Some(None),
         None => None,
     };
-    let changes = KeyChanges { name: request.name, meta: request.meta, enabled: request.enabled, expires_at };
-    call.write(move |tx, caller, _| update::update(tx, caller, &request.key_id, &changes)).await?;
+    let columns =
+        KeyChanges { name: request.name, meta: request.meta, enabled: request.enabled, expires_at, identity_id: None };
+    let wanted =
+        UpdateKey { columns, external_id: request.external_id, permissions: request.permissions, roles: request.roles };
+    call.write(move |tx, caller, _| update::update(tx, caller, &request.key_id, &wanted)).await?;
     Ok(Reply::new(Empty {}))
 }

@@ -5,6 +5,7 @@ use crate::domain::verify::Verified;
 use crate::domain::verify::Verify;
 use crate::http::call::Call;
 use crate::http::call::Reply;
+use crate::http::keys::OwnerResponse;
 use crate::http::keys::shown_meta;
 use crate::http::keys::shown_time;
 use crate::model::error::Error;
@@ -27,6 +28,7 @@ pub struct VerifyKeyRequest {
     api_id: Option<ApiId>,
     keyspaces: Option<Vec<ApiId>>,
     client_ip: Option<String>,
+    permissions: Option<String>,
 }
 
 /// Answer of `keys.verifyKey`: `NOT_FOUND` tells nothing beside.
@@ -51,6 +53,12 @@ struct VerifiedKey {
     meta: Option<Meta>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    permissions: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<OwnerResponse>,
 }
 
 /// `keys.verifyKey`.
@@ -69,7 +77,12 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         // Both restrict: what is left is their intersection.
         (Some(api), Some(keyspaces)) => Some(keyspaces.into_iter().filter(|keyspace| *keyspace == api).collect()),
     };
-    let asked = Verify { hash: Plaintext::new(request.key).hash(), apis, address: given.or(call.address) };
+    let asked = Verify {
+        hash: Plaintext::new(request.key).hash(),
+        apis,
+        permissions: request.permissions,
+        address: given.or(call.address),
+    };
     let verified = verify::verify(&call.app.db, &call.app.last_used, &call.caller, asked).await?;
     call.app.metrics.verification(verified.verdict.outcome);
     Ok(Reply::new(VerifyKeyResponse::from(verified)))
@@ -85,6 +98,9 @@ impl From<Verified> for VerifyKeyResponse {
             name: snapshot.key.name,
             meta: shown_meta(snapshot.key.meta),
             expires: shown_time(snapshot.key.expires_at),
+            permissions: snapshot.access.slugs(),
+            roles: snapshot.access.roles.into_keys().collect(),
+            identity: snapshot.identity.map(OwnerResponse::from),
         });
         Self { valid: outcome == Outcome::Valid, code: outcome.code(), key }
     }

@@ -1,0 +1,11 @@
+ALTER TABLE workspaces DROP COLUMN root_keys_max, DROP COLUMN keys_max;
+ALTER TABLE keys DROP COLUMN pending_migration_id, DROP COLUMN identity_id;
+DROP TABLE migrations;
+DROP TABLE identity_roles;
+DROP TABLE identity_permissions;
+DROP TABLE key_roles;
+DROP TABLE key_permissions;
+DROP TABLE identities;
+DROP TABLE role_permissions;
+DROP TABLE roles;
+DROP TABLE permissions;

@@ -1,0 +1,217 @@
+//! Who holds what: permissions and roles of keys and identities, permissions of roles. One table each, one set of queries.
+
+use crate::authz::caller::Permit;
+use crate::model::change::Change;
+use crate::model::id::IdentityId;
+use crate::model::id::KeyId;
+use crate::model::id::RoleId;
+use crate::model::id::WorkspaceId;
+use crate::model::origin::Event;
+use crate::model::origin::Resource;
+use crate::store::tx::AuditEvent;
+use crate::store::tx::Tx;
+use diesel::QueryResult;
+use diesel::QueryableByName;
+use diesel::RunQueryDsl;
+use diesel::sql_types::Array;
+use diesel::sql_types::Text;
+use std::collections::BTreeMap;
+
+/// Who holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Holder<'a> {
+    /// A key.
+    Key(&'a KeyId),
+    /// An identity.
+    Identity(&'a IdentityId),
+    /// A role, which holds permissions only.
+    Role(&'a RoleId),
+}
+
+/// What is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Permissions, shown by their slugs.
+    Permissions,
+    /// Roles, shown by their names. A role holds none.
+    Roles,
+}
+
+/// Things that are or shall be held: slug or name to id, sorted.
+pub type Named = BTreeMap<String, String>;
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Text)]
+    label: String,
+}
+
+#[derive(QueryableByName)]
+struct Touched {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+impl Holder<'_> {
+    fn id(&self) -> &str {
+        match self {
+            Self::Key(id) => id.as_str(),
+            Self::Identity(id) => id.as_str(),
+            Self::Role(id) => id.as_str(),
+        }
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::Identity(_) => "identity",
+            Self::Role(_) => "role",
+        }
+    }
+
+    fn change(&self, permit: &Permit) -> Change {
+        match self {
+            Self::Key(id) => Change::Key((*id).clone()),
+            Self::Identity(id) => Change::Identity((*id).clone()),
+            // Any key of the workspace may have the role.
+            Self::Role(_) => Change::Workspace(permit.workspace().clone()),
+        }
+    }
+
+    const fn events(&self, held: Held) -> (Event, Event) {
+        match (self, held) {
+            (Self::Key(_), Held::Permissions) => (Event::ConnectPermissionAndKey, Event::DisconnectPermissionAndKey),
+            (Self::Key(_), Held::Roles) => (Event::ConnectRoleAndKey, Event::DisconnectRoleAndKey),
+            (Self::Identity(_), Held::Permissions) => {
+                (Event::ConnectPermissionAndIdentity, Event::DisconnectPermissionAndIdentity)
+            }
+            (Self::Identity(_), Held::Roles) => (Event::ConnectRoleAndIdentity, Event::DisconnectRoleAndIdentity),
+            (Self::Role(_), _) => (Event::ConnectRoleAndPermission, Event::DisconnectRoleAndPermissions),
+        }
+    }
+}
+
+impl Held {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Permissions => "permission",
+            Self::Roles => "role",
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Permissions => "slug",
+            Self::Roles => "name",
+        }
+    }
+}
+
+/// What somebody holds directly.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn list(tx: &mut Tx<'_>, workspace: &WorkspaceId, holder: Holder<'_>, held: Held) -> QueryResult<Named> {
+    let (h, t, label) = (holder.kind(), held.kind(), held.label());
+    let rows: Vec<Row> = diesel::sql_query(format!(
+        "SELECT t.id, t.{label} AS label FROM {h}_{t}s l JOIN {t}s t ON t.id = l.{t}_id \
+         WHERE l.{h}_id = $1 AND l.workspace_id = $2"
+    ))
+    .bind::<Text, _>(holder.id())
+    .bind::<Text, _>(workspace)
+    .load(tx.connection)?;
+    Ok(rows.into_iter().map(|row| (row.label, row.id)).collect())
+}
+
+/// Gives; returns the slugs or names that were not held before. Each is audited.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn connect(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    holder: Holder<'_>,
+    held: Held,
+    targets: &Named,
+) -> QueryResult<Vec<String>> {
+    let (h, t) = (holder.kind(), held.kind());
+    let touched: Vec<Touched> = diesel::sql_query(format!(
+        "INSERT INTO {h}_{t}s ({h}_id, {t}_id, workspace_id) SELECT $1, id, $2 FROM unnest($3) AS id ORDER BY id \
+         ON CONFLICT DO NOTHING RETURNING {t}_id AS id"
+    ))
+    .bind::<Text, _>(holder.id())
+    .bind::<Text, _>(permit.workspace())
+    .bind::<Array<Text>, _>(targets.values().collect::<Vec<_>>())
+    .load(tx.connection)?;
+    Ok(record(tx, permit, holder, held, targets, &touched, holder.events(held).0, "connected"))
+}
+
+/// Takes away; returns the slugs or names that were held before. Each is audited.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn disconnect(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    holder: Holder<'_>,
+    held: Held,
+    targets: &Named,
+) -> QueryResult<Vec<String>> {
+    let (h, t) = (holder.kind(), held.kind());
+    let touched: Vec<Touched> = diesel::sql_query(format!(
+        "DELETE FROM {h}_{t}s WHERE {h}_id = $1 AND workspace_id = $2 AND {t}_id = ANY($3) RETURNING {t}_id AS id"
+    ))
+    .bind::<Text, _>(holder.id())
+    .bind::<Text, _>(permit.workspace())
+    .bind::<Array<Text>, _>(targets.values().collect::<Vec<_>>())
+    .load(tx.connection)?;
+    Ok(record(tx, permit, holder, held, targets, &touched, holder.events(held).1, "disconnected"))
+}
+
+/// Gives and takes away until exactly these are held.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn set(tx: &mut Tx<'_>, permit: &Permit, holder: Holder<'_>, held: Held, targets: &Named) -> QueryResult<()> {
+    let before = list(tx, permit.workspace(), holder, held)?;
+    let surplus: Named = before.into_iter().filter(|(label, _)| !targets.contains_key(label)).collect();
+    if !surplus.is_empty() {
+        disconnect(tx, permit, holder, held, &surplus)?;
+    }
+    if !targets.is_empty() {
+        connect(tx, permit, holder, held, targets)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "what an audit row says of a link")]
+fn record(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    holder: Holder<'_>,
+    held: Held,
+    targets: &Named,
+    touched: &[Touched],
+    event: Event,
+    verb: &str,
+) -> Vec<String> {
+    let mut labels = Vec::new();
+    for (label, id) in targets.iter().filter(|(_, id)| touched.iter().any(|touched| touched.id == **id)) {
+        tx.record(
+            holder.change(permit),
+            AuditEvent {
+                workspace: permit.workspace().clone(),
+                event,
+                display: format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.id()),
+                resources: vec![
+                    Resource::new(holder.kind(), holder.id(), None),
+                    Resource::new(held.kind(), id, Some(label)),
+                ],
+            },
+        );
+        labels.push(label.clone());
+    }
+    labels
+}

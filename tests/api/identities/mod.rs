@@ -1,0 +1,1 @@
+//! `identities.*`, one file an operation.

@@ -1,0 +1,1 @@
+//! `migrations.*` and what was imported.

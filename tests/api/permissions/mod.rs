@@ -1,0 +1,1 @@
+//! `permissions.*`, one file an operation.

@@ -1,0 +1,1 @@
+//! `rootKeys.*` and `workspace.*`, one file an operation.
