@@ -37,7 +37,7 @@ fn everything_that_is_set_is_shown() {
     assert!((from..=server.clock.now().timestamp_millis()).contains(&updated));
     let expected = json!({
         "keyId": made.id,
-        "start": made.plaintext[..7],
+        "start": made.plaintext.split_at(7).0,
         "enabled": false,
         "name": "n",
         "meta": meta,

@@ -108,7 +108,7 @@ fn sealed_copies_have_a_nonce_each_and_do_not_hold_the_plaintext() {
         assert_eq!(row["key_id"], key.id);
         let hex: String = key.plaintext.bytes().map(|byte| format!("{byte:02x}")).collect();
         let ciphertext = row["ciphertext"].as_str().unwrap();
-        assert!(!ciphertext.contains(&hex[..8]), "not even its beginning");
+        assert!(!ciphertext.contains(hex.split_at(8).0), "not even its beginning");
         assert_eq!(ciphertext.len(), 2 + hex.len() + 32, "text and tag");
     }
     let all = world.everything().to_string();
