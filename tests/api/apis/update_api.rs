@@ -247,6 +247,33 @@ fn the_body_is_judged_before_the_permission_and_the_permission_before_the_lookup
     let nobody = world.root_key(&["api.*.read_api"]);
     nobody.call("apis.updateApi", json!({"apiId": "api_unknown", "name": ""})).refused(400, INVALID);
     nobody.call("apis.updateApi", json!({"apiId": "api_unknown", "name": "abc"})).refused(403, FORBIDDEN);
+    // What no schema can tell is judged between the two.
+    let no_range = json!({"apiId": "api_unknown", "ipWhitelist": ["10.0.0.0/33"]});
+    nobody.call("apis.updateApi", no_range.clone()).refused(403, FORBIDDEN);
+    world.admin.call("apis.updateApi", no_range).refused(400, INVALID);
+}
+
+#[test]
+fn changes_of_different_settings_at_once_all_stay() {
+    let world = World::new();
+    let api = world.api();
+    let changes = [
+        json!({"name": "renamed"}),
+        json!({"defaultPrefix": "sk"}),
+        json!({"defaultBytes": 32}),
+        json!({"recoverable": true}),
+        json!({"deleteProtection": true}),
+        json!({"ipWhitelist": ["127.0.0.1"]}),
+    ];
+    std::thread::scope(|scope| {
+        for change in &changes {
+            scope.spawn(|| update(&world, &api, change.clone()));
+        }
+    });
+    let shown = get(&world, &api);
+    for (field, value) in changes.iter().flat_map(|change| change.as_object().unwrap()) {
+        assert_eq!(&shown[field], value);
+    }
 }
 
 #[test]

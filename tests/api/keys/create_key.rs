@@ -1,6 +1,7 @@
 //! `keys.createKey`.
 
 use crate::harness::Answer;
+use crate::harness::Client;
 use crate::harness::World;
 use crate::harness::server::Options;
 use serde_json::Value;
@@ -19,8 +20,12 @@ fn random(secret: &str) -> Vec<u8> {
 
 /// Creates a key whose `meta` is this text.
 fn with_meta(world: &World<'_>, api: &str, meta: &str) -> Answer {
+    with_meta_as(&world.admin, api, meta)
+}
+
+fn with_meta_as(client: &Client, api: &str, meta: &str) -> Answer {
     let body = format!(r#"{{"apiId":"{api}","meta":{meta}}}"#);
-    world.admin.post("/v2/keys.createKey", "application/json", body)
+    client.post("/v2/keys.createKey", "application/json", body)
 }
 
 /// The example that this product began with, as a curl script sends it.
@@ -259,6 +264,11 @@ fn meta_has_at_most_100_properties_and_1_mebibyte() {
     };
     let bytes = |n: usize| format!(r#"{{"k":"{}"}}"#, "x".repeat(n - r#"{"k":""}"#.len()));
     let nested = format!(r#"{{"inside":{}}}"#, properties(1000));
+    // The bytes are counted after the permission was judged and before anything is looked up.
+    let nobody = world.root_key::<&str>(&[]);
+    with_meta_as(&nobody, &api, &properties(101)).refused(400, INVALID);
+    with_meta_as(&nobody, &api, &bytes((1 << 20) + 1)).refused(403, FORBIDDEN);
+    with_meta(&world, "api_unknown", &bytes((1 << 20) + 1)).refused(400, INVALID);
     let before = world.everything();
     for meta in [properties(101), bytes((1 << 20) + 1)] {
         let answer = with_meta(&world, &api, &meta);
