@@ -181,7 +181,9 @@ fn a_root_key_without_the_permission_is_refused_by_the_server() {
     let url = acme();
     let server = serve_on(&url);
     let readonly = Client::new(server.url()).bearer(mint(&url, "--preset readonly"));
-    readonly.call("apis.createApi", json!({"name": "mine"})).refused(403, "unkey/authorization/insufficient_permissions");
+    readonly
+        .call("apis.createApi", json!({"name": "mine"}))
+        .refused(403, "unkey/authorization/insufficient_permissions");
     let none = keyward("root-key create --workspace acme --permissions").arg("").database(&url).run().ok();
     let none = Client::new(server.url()).bearer(none.last_line());
     none.call("apis.createApi", json!({"name": "mine"})).refused(403, "unkey/authorization/insufficient_permissions");
