@@ -17,9 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// How often gathered uses are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for what was gathered to be written.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
@@ -58,8 +61,10 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     stop.await;
     drain(&app, &handle).await;
     flusher.abort();
-    if let Err(error) = app.last_used.flush(&app.db).await {
-        tracing::warn!(?error, "the last uses of keys were not written");
+    match timeout(LAST_FLUSH, app.last_used.flush(&app.db)).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::warn!(?error, "the last uses of keys were not written"),
+        Err(_elapsed) => tracing::warn!("the last uses of keys were not written in time"),
     }
     serving.await.map_err(io::Error::other)?
 }

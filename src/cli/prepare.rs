@@ -15,6 +15,7 @@ use crate::store::database;
 use crate::store::migrations;
 use actix_web::rt::SystemRunner;
 use std::io::ErrorKind;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -91,7 +92,8 @@ pub fn app(settings: Settings, url: &str, master_keys: MasterKeys) -> Result<Arc
 /// A runtime that catches SIGTERM and SIGINT from the moment that it is made: a signal that comes before serving begins
 /// ends it at once, in order.
 pub struct Runtime {
-    system: SystemRunner,
+    /// Never dropped: that would wait for threads that hang in a database which does not answer. The process ends soon.
+    system: ManuallyDrop<SystemRunner>,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -108,7 +110,7 @@ impl Runtime {
     /// # Errors
     /// The operating system's.
     pub fn catch_signals() -> Result<Self, Failure> {
-        let system = actix_web::rt::System::new();
+        let system = ManuallyDrop::new(actix_web::rt::System::new());
         let caught =
             system.block_on(async { Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)) });
         let (terminate, interrupt) = caught.map_err(|error: std::io::Error| Failure::failed(error))?;
