@@ -46,11 +46,10 @@ impl From<Error> for Failure {
             _ => (1, "failure"),
         };
         let source = error.source.map(|source| format!(" ({})", source.to_string().trim())).unwrap_or_default();
-        let detail = match error.code {
-            Code::ServiceUnavailable => {
-                "the database cannot be reached: check DATABASE_URL, and that Postgres runs and takes connections"
-            }
-            _ => &error.detail,
+        let detail = if error.code == Code::ServiceUnavailable {
+            "the database cannot be reached: check DATABASE_URL, and that Postgres runs and takes connections"
+        } else {
+            &error.detail
         };
         Self { exit, kind, message: format!("{detail}{source}") }
     }

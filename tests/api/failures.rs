@@ -107,7 +107,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
-        thread::sleep(Duration::from_millis(10));
+        process::pause();
     }
     begun.elapsed()
 }
@@ -143,7 +143,7 @@ fn everything_is_unavailable(admin: &Client, key: &str) {
                 let (answer, took) = timed(|| admin.get(path));
                 assert_eq!(answer.status, 200, "{path}");
                 assert!(took < Duration::from_secs(1), "{path} took {took:?}");
-                thread::sleep(Duration::from_millis(40));
+                process::wait(Duration::from_millis(40));
             }
         });
     });
@@ -209,7 +209,7 @@ fn a_postgres_killed_under_load_loses_nothing_that_was_acknowledged() {
             });
         }
         for _ in 0..2 {
-            thread::sleep(Duration::from_millis(300));
+            process::wait(Duration::from_millis(300));
             faulty.postgres.kill().unwrap();
             faulty.postgres.start_again().unwrap();
             let so_far = made.lock().unwrap().len();
@@ -243,7 +243,7 @@ fn a_locked_table_is_503_in_bounded_time_and_nothing_piles_up() {
         for _ in 0..10 {
             let (answer, took) = timed(|| world.admin.get("/health/live"));
             assert!(answer.status == 200 && took < Duration::from_secs(1), "liveness took {took:?}");
-            thread::sleep(Duration::from_millis(50));
+            process::wait(Duration::from_millis(50));
         }
     });
     assert_eq!(refused.into_inner(), 40);
@@ -387,14 +387,14 @@ fn sigterm_under_load_loses_no_request() {
                 }
             });
         }
-        thread::sleep(Duration::from_millis(300));
+        process::wait(Duration::from_millis(300));
         assert_eq!(node.readiness(), Some(200));
         assert_eq!(closed.load(Ordering::Relaxed), 0);
         node.process.signal(Signal::TERM);
         let signalled = Instant::now();
         eventually("it says that it is not ready", || node.readiness() == Some(503));
         assert_eq!(node.admin.get("/health/live").status, 200, "it still lives");
-        thread::sleep(Duration::from_millis(300));
+        process::wait(Duration::from_millis(300));
         removed.store(true, Ordering::Relaxed);
         signalled
     });
@@ -415,7 +415,7 @@ fn a_request_in_flight_at_sigterm_gets_its_answer() {
         eventually("the request waits", || !postgres::rows(&node.database, lock_waiters).is_empty());
         node.process.signal(Signal::TERM);
         eventually("it says that it is not ready", || node.readiness() == Some(503));
-        thread::sleep(Duration::from_millis(300));
+        process::wait(Duration::from_millis(300));
         lock.release();
         waiting.join().unwrap()
     });
@@ -430,7 +430,7 @@ fn the_drain_has_a_deadline() {
     let mut stream = node.connect().unwrap();
     thread::scope(|scope| {
         scope.spawn(|| node.verify_on(&mut stream).unwrap_err());
-        thread::sleep(Duration::from_millis(300));
+        process::wait(Duration::from_millis(300));
         node.process.signal(Signal::TERM);
         let begun = Instant::now();
         eventually("it ended", || node.connect().is_err());
@@ -465,7 +465,7 @@ fn a_frozen_database_does_not_keep_the_server_from_ending() {
     thread::scope(|scope| {
         let create = || timed(|| admin.call("apis.createApi", json!({"name": "mine"})));
         let waiting: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
-        thread::sleep(Duration::from_millis(300));
+        process::wait(Duration::from_millis(300));
         serving.signal(Signal::TERM);
         for answer in waiting {
             unavailable("what was in flight", &answer.join().unwrap());

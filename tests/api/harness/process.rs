@@ -20,6 +20,17 @@ use tempfile::TempDir;
 /// Longest time that anything here waits for the binary.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Waits a moment for another process, which no clock of this one moves.
+pub fn pause() {
+    wait(Duration::from_millis(5));
+}
+
+/// Waits for other processes.
+#[expect(clippy::disallowed_methods, reason = "a test waits for another process here")]
+pub fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// A folder that the account which runs Postgres can enter, too.
 pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -113,11 +124,6 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What it has said on stderr.
     pub fn said(&self) -> String {
         self.stderr.so_far()
@@ -147,7 +153,7 @@ impl Running {
             }
             assert!(ended.is_none(), "it ended with {ended:?} before `{text}`: {}", self.said());
             assert!(begun.elapsed() < PATIENCE, "no `{text}`: {}", self.said());
-            std::thread::sleep(Duration::from_millis(5));
+            pause();
         }
     }
 
@@ -164,7 +170,7 @@ impl Running {
                 break status;
             }
             assert!(begun.elapsed() < PATIENCE, "it does not end: {}", self.said());
-            std::thread::sleep(Duration::from_millis(3));
+            pause();
         };
         for stream in [&mut self.stdout, &mut self.stderr] {
             stream.thread.take().unwrap().join().unwrap();
@@ -185,7 +191,7 @@ impl Drop for Running {
             self.signal(Signal::TERM);
             let begun = Instant::now();
             while self.child.try_wait().is_ok_and(|status| status.is_none()) && begun.elapsed() < PATIENCE / 3 {
-                std::thread::sleep(Duration::from_millis(5));
+                pause();
             }
             let _ = self.child.kill();
             let _ = self.child.wait();
