@@ -188,9 +188,26 @@ impl Db {
 /// One connection outside the pool, without a bound on statements: migrations.
 ///
 /// # Errors
-/// `service_unavailable` if the database cannot be reached.
+/// `service_unavailable` if the database cannot be reached, `invalid_input` if the connection string is malformed.
 pub fn connect(url: &str) -> Result<PgConnection> {
-    PgConnection::establish(&with_timeouts(url)).map_err(Error::unavailable)
+    PgConnection::establish(&with_timeouts(url)).map_err(|error| {
+        if is_malformed(url, &error.to_string()) {
+            return Error::new(
+                Code::InvalidInput,
+                "the connection string of the database (DATABASE_URL) is malformed: expected \
+                 postgres://user:password@host:port/database, special characters of the password percent-encoded",
+            );
+        }
+        Error::unavailable(error)
+    })
+}
+
+/// Whether a connection string could not be read, or not as it was meant. libpq then quotes parts of it, most likely of
+/// the password.
+fn is_malformed(url: &str, fault: &str) -> bool {
+    const FAULTS: [&str; 5] = ["connection info string", "connection option", "percent-encoded", "port number", " URI"];
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()).unwrap_or_default();
+    authority.matches('@').count() > 1 || FAULTS.iter().any(|text| fault.contains(text))
 }
 
 /// What each new connection is told.
