@@ -127,7 +127,7 @@ fn a_body_that_trickles_is_given_up() {
 /// The HTTP library answers before there is a request: a bare 408, or nothing, and the connection ends.
 #[test]
 fn a_header_that_trickles_is_given_up() {
-    let server = Options::default().flags("--read-timeout-ms 300").start();
+    let server = Options::default().flags("--read-timeout-ms 1000").start();
     let mut stream = raw::connect(&server);
     stream.write_all(b"POST /v2/keys.verifyKey HTTP/1.1\r\nHost: key").unwrap();
     let answer = raw::read_to_end(&mut stream);

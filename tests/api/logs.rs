@@ -167,7 +167,7 @@ fn no_secret_is_ever_written() {
     postgres::execute(&database, "ALTER TABLE keys ADD CONSTRAINT never CHECK (name IS NULL) NOT VALID");
     let fault = admin.call("keys.createKey", json!({"apiId": api, "name": CANARY, "meta": {"token": CANARY}}));
     fault.refused(500, "unkey/application/unexpected_error");
-    postgres::execute(&database, "DROP TABLE sealed_keys; DROP TABLE keys");
+    postgres::execute(&database, "DROP TABLE keys CASCADE");
     admin.call("keys.verifyKey", json!({"key": CANARY})).refused(500, "unkey/application/unexpected_error");
     admin.call("keys.whoami", json!({"key": plaintext})).refused(500, "unkey/application/unexpected_error");
     program.request(&request_id(&fault));
@@ -225,7 +225,7 @@ fn the_cause_of_a_fault_is_logged_once_with_its_request_id() {
     let world = World::on(&server);
     let program = Program::start(&database, &[]);
     let admin = Client::new(program.url()).bearer(world.admin.root_key());
-    postgres::execute(&database, "DROP TABLE sealed_keys; DROP TABLE keys");
+    postgres::execute(&database, "DROP TABLE keys CASCADE");
     let answer = admin.call("keys.verifyKey", json!({"key": "x"}));
     answer.refused(500, "unkey/application/unexpected_error");
     assert!(!answer.text.contains("relation") && !answer.text.contains("keys\\\""), "{}", answer.text);
