@@ -111,6 +111,49 @@ fn an_endless_header_does_no_harm() {
     assert_eq!(World::new().anonymous().get("/health/live").status, 200);
 }
 
+/// The HTTP library counts lines before there is a request: refused by it, without the envelope.
+#[test]
+fn a_header_of_too_many_lines_is_refused() {
+    let server = Server::shared();
+    let lines: Vec<_> = (0..200).map(|n| format!("X-{n}: x")).collect();
+    let answer = raw::exchange(server, raw::post("keys.verifyKey", &lines, "{}"));
+    assert_eq!(answer.status, 431, "{answer:?}");
+}
+
+/// What is left of a refused body is no further request.
+#[test]
+fn a_refused_body_smuggles_nothing() {
+    let server = Options::default().flags("--max-body-bytes 1024").start();
+    let inner = "GET /metrics HTTP/1.1\r\nHost: keyward\r\nConnection: close\r\n\r\n";
+    let body = inner.repeat(200);
+    let request =
+        format!("POST /v2/keys.verifyKey HTTP/1.1\r\nHost: keyward\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = raw::connect(&server);
+    let _ = stream.write_all(request.as_bytes());
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+    assert!(!text.contains("keyward_requests_total"), "{text}");
+}
+
+/// curl asks before it sends a large body.
+#[test]
+fn a_client_that_asks_before_it_sends_its_body_is_told_to() {
+    let world = World::new();
+    let mut stream = raw::connect(world.server);
+    let request =
+        raw::post("keys.verifyKey", &[bearer(&world.admin), "Expect: 100-continue".to_owned()], &body_of(2000));
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
+    let mut told = [0_u8; 64];
+    let bytes = stream.read(&mut told).unwrap();
+    assert!(told[..bytes].starts_with(b"HTTP/1.1 100 "), "{:?}", String::from_utf8_lossy(&told[..bytes]));
+    stream.write_all(body.as_bytes()).unwrap();
+    assert_eq!(raw::read_to_end(&mut stream).status, 200);
+}
+
 #[test]
 fn a_body_that_trickles_is_given_up() {
     let server = Options::default().flags("--read-timeout-ms 300").start();
@@ -220,6 +263,10 @@ fn all_else_does_not_authenticate() {
         assert_eq!(answer.body["error"]["errors"].is_array(), status == 400);
         assert!(!answer.text.contains(key), "{}", answer.text);
     }
+    let mut request = raw::post("keys.verifyKey", &["Authorization: Bearer ?".to_owned()], "{}").into_bytes();
+    let place = request.iter().position(|byte| *byte == b'?').unwrap();
+    request[place] = 0xff;
+    raw::exchange(world.server, request).refused(400, MALFORMED);
     for query in [format!("?key={key}"), format!("?access_token={key}&Authorization=Bearer+{key}")] {
         let path = format!("/v2/keys.verifyKey{query}");
         let answer = world.anonymous().post(&path, "application/json", r#"{"key":"unknown"}"#);
@@ -404,7 +451,12 @@ fn connections_above_the_limit_wait_and_are_served() {
 #[test]
 fn bytes_that_are_no_http_do_no_harm() {
     let server = Server::shared();
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"\r\n\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET\r\n\r\n",
+        b"\r\n\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+    ] {
         let mut stream = raw::connect(server);
         stream.write_all(bytes).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();

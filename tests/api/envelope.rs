@@ -144,10 +144,14 @@ fn request_ids_are_unique_ordered_in_time_and_in_the_header() {
 fn json_is_told_by_its_content_type() {
     let world = World::new();
     let post = |content_type: &str| world.admin.post("/v2/keys.verifyKey", content_type, r#"{"key":"x"}"#);
-    for content_type in [JSON, "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "application/json ;x=y"] {
+    for content_type in
+        [JSON, "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", "application/json ;x=y"]
+    {
         assert_eq!(post(content_type).status, 200, "{content_type}");
     }
-    for content_type in ["", "text/plain", "text/json", "application/x-www-form-urlencoded", PROBLEM, "application/jsonp"] {
+    for content_type in
+        ["", "text/plain", "text/json", "application/x-www-form-urlencoded", PROBLEM, "application/jsonp"]
+    {
         let answer = post(content_type);
         answer.refused(400, INVALID);
         assert_eq!(answer.locations(), ["header.Content-Type"], "{content_type}");
@@ -159,8 +163,25 @@ fn json_is_told_by_its_content_type() {
 fn what_is_no_json_object_is_refused() {
     let world = World::new();
     for body in [
-        "", " ", "{", "}", "null", "[]", "[{}]", "\"x\"", "1", "true", "{'key':'x'}", "{\"key\":\"x\",}", "{\"key\":\"x\"}{}",
-        "\u{feff}{\"key\":\"x\"}", "{\"key\":\"x\"} trailing", "{\"key\":\"\u{1}\"}", "{\"key\":\"\\ud800\"}", "{key:1}", "NaN",
+        "",
+        " ",
+        "{",
+        "}",
+        "null",
+        "[]",
+        "[{}]",
+        "\"x\"",
+        "1",
+        "true",
+        "{'key':'x'}",
+        "{\"key\":\"x\",}",
+        "{\"key\":\"x\"}{}",
+        "\u{feff}{\"key\":\"x\"}",
+        "{\"key\":\"x\"} trailing",
+        "{\"key\":\"\u{1}\"}",
+        "{\"key\":\"\\ud800\"}",
+        "{key:1}",
+        "NaN",
         "// c\n{\"key\":\"x\"}",
     ] {
         let answer = world.admin.post("/v2/keys.verifyKey", JSON, body);
@@ -191,7 +212,8 @@ fn a_field_that_comes_twice_is_refused() {
 fn deep_nesting_is_refused_and_crashes_nothing() {
     let world = World::new();
     let api = world.api();
-    let nested = |depth: usize| format!(r#"{{"apiId":"{api}","meta":{{"a":{}{}}}}}"#, "[".repeat(depth), "]".repeat(depth));
+    let nested =
+        |depth: usize| format!(r#"{{"apiId":"{api}","meta":{{"a":{}{}}}}}"#, "[".repeat(depth), "]".repeat(depth));
     assert_eq!(world.admin.post("/v2/keys.createKey", JSON, nested(100)).status, 200);
     for body in [nested(1_000), nested(1_000_000), "[".repeat(1_000_000), "{\"a\":".repeat(500_000)] {
         world.admin.post("/v2/keys.createKey", JSON, body).refused(400, INVALID);
@@ -202,18 +224,27 @@ fn deep_nesting_is_refused_and_crashes_nothing() {
 #[test]
 fn every_violation_is_listed_where_it_stands() {
     let world = World::new();
-    let body = json!({"prefix": "", "name": 7, "byteLength": 15, "meta": [], "expires": -1, "surplus": 1, "APIID": "x"});
+    let body =
+        json!({"prefix": "", "name": 7, "byteLength": 15, "meta": [], "expires": -1, "surplus": 1, "APIID": "x"});
     let answer = world.admin.call("keys.createKey", body);
     answer.refused(400, INVALID);
     let mut locations = answer.locations();
     locations.sort_unstable();
     locations.dedup();
     let expected = [
-        "body.APIID", "body.apiId", "body.byteLength", "body.expires", "body.meta", "body.name", "body.prefix", "body.surplus",
+        "body.APIID",
+        "body.apiId",
+        "body.byteLength",
+        "body.expires",
+        "body.meta",
+        "body.name",
+        "body.prefix",
+        "body.surplus",
     ];
     assert_eq!(locations, expected);
     assert!(answer.detail().starts_with("POST /v2/keys.createKey"), "{}", answer.detail());
-    let missing = answer.body["error"]["errors"].as_array().unwrap().iter().find(|error| error["location"] == "body.apiId");
+    let missing =
+        answer.body["error"]["errors"].as_array().unwrap().iter().find(|error| error["location"] == "body.apiId");
     assert!(missing.unwrap()["fix"].as_str().unwrap().contains("apiId"));
 
     let answer = world.admin.call("keys.verifyKey", json!({"key": "x", "keyspaces": ["api_1", "", "a-b", 3]}));
@@ -242,6 +273,26 @@ fn an_answer_to_a_flood_of_faults_is_bounded() {
     assert!(answer.locations().len() <= 100 && answer.text.len() < 64 << 10, "{}", answer.text.len());
 }
 
+/// The largest body that is read, made of nothing but faults, costs neither much time nor a large answer.
+#[test]
+fn a_body_full_of_faults_is_refused_in_reasonable_time() {
+    let world = World::new();
+    let many = 3_300_000;
+    for body in [
+        format!("{{\"key\":\"x\",\"keyspaces\":[\"\"{}]}}", ",\"\"".repeat(many)),
+        format!("{{\"key\":\"x\",\"keyspaces\":[\"\\u0000\"{}]}}", ",\"\\u0000\"".repeat(many / 3)),
+        format!("{{\"key\":\"x\"{}}}", (0..800_000).map(|n| format!(",\"{n:06}\":1")).collect::<String>()),
+        format!("{{\"{}\":1}}", "n".repeat(9_000_000)),
+        format!("{{\"key\":\"{}\"}}", "k".repeat(9_000_000)),
+    ] {
+        let begun = std::time::Instant::now();
+        let answer = world.admin.post("/v2/keys.verifyKey", JSON, &body);
+        answer.refused(400, INVALID);
+        assert!(begun.elapsed().as_secs() < 10, "{} bytes took {:?}", body.len(), begun.elapsed());
+        assert!(answer.text.len() < 64 << 10, "{}", answer.text.len());
+    }
+}
+
 /// A name may be shown, a value never: it may be the secret that was put into the wrong field.
 #[test]
 fn no_error_echoes_what_was_sent() {
@@ -255,7 +306,8 @@ fn no_error_echoes_what_was_sent() {
         assert!(!headers.contains(CANARY), "{operation} {body}: {headers}");
     };
     for operation in OPERATIONS {
-        let pointer = format!("/paths/~1v2~1{}/post/requestBody/content/application~1json/schema/properties", operation.name);
+        let pointer =
+            format!("/paths/~1v2~1{}/post/requestBody/content/application~1json/schema/properties", operation.name);
         let fields = document().pointer(&pointer).unwrap().as_object().unwrap();
         for field in fields.keys() {
             for value in [
@@ -335,8 +387,7 @@ fn a_panic_is_a_500_in_the_envelope_and_the_server_lives_on() {
     let contract = Contract::compile(docs::openapi_yaml()).unwrap();
     let state = web::Data::new(State { app, contract, error_docs_base });
     actix_web::rt::System::new().block_on(async move {
-        let resource =
-            web::resource("/v2/apis.listApis").app_data(&PANICKING).route((PANICKING.serve)());
+        let resource = web::resource("/v2/apis.listApis").app_data(&PANICKING).route((PANICKING.serve)());
         let routes = actix_web::App::new()
             .app_data(state)
             .wrap(actix_web::middleware::from_fn(observe))

@@ -65,7 +65,11 @@ impl Program {
     /// The log lines with this message.
     fn lines(&self, message: &str) -> Vec<Value> {
         let lines = self.written();
-        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(|line: &Value| line["message"] == message).collect()
+        lines
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|line: &Value| line["message"] == message)
+            .collect()
     }
 
     fn url(&self) -> String {
@@ -122,11 +126,8 @@ fn no_secret_is_ever_written() {
     let admin = Client::new(&url).bearer(world.admin.root_key());
     let operator = Client::new(&url).bearer(&bootstrap);
     let stranger = Client::new(&url).bearer(format!("{CANARY}unknown"));
-    let mut secrets = vec![
-        CANARY.to_owned(),
-        world.admin.root_key().to_owned(),
-        master_key.split_once(':').unwrap().1.to_owned(),
-    ];
+    let mut secrets =
+        vec![CANARY.to_owned(), world.admin.root_key().to_owned(), master_key.split_once(':').unwrap().1.to_owned()];
 
     // Successes, of the workspace's root key and of the bootstrap root key.
     let api = world.api_with(json!({"recoverable": true}));
@@ -149,7 +150,8 @@ fn no_secret_is_ever_written() {
     // Refusals of every kind.
     for client in [&admin, &operator, &stranger, &Client::new(&url)] {
         let client = client.clone().header("x-canary", CANARY).header("cookie", &format!("session={CANARY}"));
-        let client = client.header("user-agent", CANARY).header("x-forwarded-for", CANARY).header("traceparent", CANARY);
+        let client =
+            client.header("user-agent", CANARY).header("x-forwarded-for", CANARY).header("traceparent", CANARY);
         client.call("keys.verifyKey", json!({"key": {"deep": CANARY}}));
         client.call("keys.verifyKey", json!({"key": CANARY.repeat(100), "surplus": CANARY}));
         client.call("keys.whoami", json!({"key": CANARY}));
@@ -191,7 +193,13 @@ fn one_line_tells_what_a_request_was_and_how_it_ended() {
     let verifier = Client::new(&url).bearer(local.root_key());
     for (answer, operation, status, code, by) in [
         (verifier.call("keys.verifyKey", json!({"key": "x"})), "keys.verifyKey", 200, "", root_key.as_str()),
-        (verifier.call("keys.verifyKey", json!({})), "keys.verifyKey", 400, "unkey/application/invalid_input", root_key.as_str()),
+        (
+            verifier.call("keys.verifyKey", json!({})),
+            "keys.verifyKey",
+            400,
+            "unkey/application/invalid_input",
+            root_key.as_str(),
+        ),
         (
             verifier.call("keys.createKey", json!({"apiId": "api_1"})),
             "keys.createKey",

@@ -103,8 +103,7 @@ fn metrics_count_requests_and_outcomes() {
         ("unkey/authentication/missing", "keys.verifyKey", 401, 1.0),
         ("user/bad_request/unknown_operation", "other", 404, 1.0),
     ] {
-        let line =
-            format!("keyward_requests_total{{code=\"{code}\",operation=\"{operation}\",status=\"{status}\"}}");
+        let line = format!("keyward_requests_total{{code=\"{code}\",operation=\"{operation}\",status=\"{status}\"}}");
         assert!((metric(&after, &line) - expected).abs() < 0.1, "{line}: {after}");
     }
     let count = "keyward_request_duration_seconds_count{operation=\"keys.verifyKey\"}";
@@ -126,8 +125,18 @@ fn metrics_are_labelled_with_a_bounded_set_and_no_ids() {
     let text = world.anonymous().get("/metrics").text;
     let workspace = world.workspace.to_string();
     for secret in [
-        api.as_str(), &key.id, &key.plaintext, world.admin.root_key(), &workspace, "a telling name", "127.0.0.1",
-        "198.51.100.7", "key_", "api_", "ws_", "nothing",
+        api.as_str(),
+        &key.id,
+        &key.plaintext,
+        world.admin.root_key(),
+        &workspace,
+        "a telling name",
+        "127.0.0.1",
+        "198.51.100.7",
+        "key_",
+        "api_",
+        "ws_",
+        "nothing",
     ] {
         // Operations and codes hold `api_not_found` and the like; ids have their random part behind it.
         let bare = ["key_", "api_", "ws_"].contains(&secret);
@@ -197,7 +206,8 @@ fn a_code_that_is_none_has_no_page() {
 /// The errors that calls really get, followed to where their type leads.
 #[test]
 fn the_type_of_an_error_leads_to_its_page() {
-    let server = Options::default().flags("--error-docs-url https://keys.example.com/docs/api-reference/errors-v2").start();
+    let server =
+        Options::default().flags("--error-docs-url https://keys.example.com/docs/api-reference/errors-v2").start();
     let world = World::on(&server);
     let reader = world.root_key(&["api.*.read_key"]);
     let malformed = world.anonymous().header("authorization", "Basic eDp5");

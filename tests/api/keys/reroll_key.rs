@@ -204,7 +204,9 @@ fn a_recoverable_key_is_not_silently_made_unrecoverable() {
 fn further_fields_are_tolerated() {
     let world = World::new();
     let key = world.key(&world.api(), json!({}));
-    world.admin.ok("keys.rerollKey", json!({"keyId": key.id, "expiration": 0, "prefix": "new", "any": {"thing": null}}));
+    world
+        .admin
+        .ok("keys.rerollKey", json!({"keyId": key.id, "expiration": 0, "prefix": "new", "any": {"thing": null}}));
 }
 
 #[test]

@@ -58,10 +58,9 @@ fn enabled_is_kept_or_set_and_never_null() {
 fn several_fields_change_together() {
     let world = World::new();
     let key = world.key(&world.api(), json!({"name": "one"}));
-    world.admin.ok(
-        "keys.updateKey",
-        json!({"keyId": key.id, "name": null, "meta": {"a": 1}, "expires": 1, "enabled": false}),
-    );
+    world
+        .admin
+        .ok("keys.updateKey", json!({"keyId": key.id, "name": null, "meta": {"a": 1}, "expires": 1, "enabled": false}));
     let shown = world.get_key(&key.id);
     assert!(shown.get("name").is_none());
     assert_eq!((&shown["meta"], &shown["expires"], &shown["enabled"]), (&json!({"a": 1}), &json!(1), &json!(false)));
@@ -196,7 +195,10 @@ fn each_change_is_audited_with_its_request() {
     let world = World::new();
     let key = full(&world);
     let answer = world.admin.clone().header("user-agent", "the tests").call("keys.updateKey", json!({"keyId": key}));
-    world.admin.call("keys.updateKey", json!({"keyId": key, "name": ""})).refused(400, "unkey/application/invalid_input");
+    world
+        .admin
+        .call("keys.updateKey", json!({"keyId": key, "name": ""}))
+        .refused(400, "unkey/application/invalid_input");
     assert_eq!(world.audit(), ["api.create", "key.create", "key.update"]);
     let rows = world.rows(
         "SELECT correlation_id, address, user_agent, actor_type, resources FROM audit_log \

@@ -299,7 +299,9 @@ fn without_client_ip_the_caller_itself_is_tested() {
 #[test]
 fn a_malformed_client_ip_is_refused_where_it_stands() {
     let world = World::new();
-    for address in ["", "1", "localhost", "256.0.0.1", "1.2.3", "10.0.0.0/8", "1.2.3.4:80", "[::1]", "::g", ":::", "1.2.3.4 "] {
+    for address in
+        ["", "1", "localhost", "256.0.0.1", "1.2.3", "10.0.0.0/8", "1.2.3.4:80", "[::1]", "::g", ":::", "1.2.3.4 "]
+    {
         let answer = world.admin.call("keys.verifyKey", json!({"key": "any", "clientIp": address}));
         answer.refused(400, "unkey/application/invalid_input");
         assert!(answer.locations().iter().all(|place| *place == "body.clientIp"), "{address}: {}", answer.text);
