@@ -191,7 +191,21 @@ impl Db {
 /// # Errors
 /// `service_unavailable` if the database cannot be reached.
 pub fn connect(url: &str) -> Result<PgConnection> {
-    PgConnection::establish(&with_timeouts(url)).map_err(Error::unavailable)
+    PgConnection::establish(&with_timeouts(url))
+        .map_err(|error| Error::unavailable(without_secrets(&error.to_string())))
+}
+
+/// What libpq says of a server is safe to show. What it says of a connection string that it cannot read quotes it, and
+/// what stands there is most likely a part of the password.
+fn without_secrets(message: &str) -> String {
+    let of_the_server = ["connection to server", "connect to server", "FATAL", "timeout"];
+    let of_a_name = message.contains("translate host name") && !message.contains('@');
+    if of_a_name || of_the_server.iter().any(|start| message.starts_with(start)) {
+        return message.to_owned();
+    }
+    "the connection string is malformed; in a URL, @ : / ? # % of a user name or a password are written percent-encoded, \
+     as %40 for @; in key=value form, a value with blanks stands in single quotes"
+        .to_owned()
 }
 
 /// What each new connection is told.
@@ -240,6 +254,25 @@ fn with_timeouts(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::with_timeouts;
+    use super::without_secrets;
+
+    #[test]
+    fn what_libpq_quotes_of_a_connection_string_is_not_shown() {
+        for quoted in [
+            "missing \"=\" after \"s3cret\" in connection info string",
+            "invalid percent-encoded token: \"s3cret%zz\"",
+            "could not translate host name \"s3cret@db\" to address: Name or service not known",
+            "invalid integer value \"s3cret\" for connection option \"port\"",
+        ] {
+            assert!(!without_secrets(quoted).contains("s3cret"), "{quoted}");
+        }
+        for said in [
+            "connection to server at \"127.0.0.1\", port 5432 failed: Connection refused",
+            "could not translate host name \"db\" to address: Name or service not known",
+        ] {
+            assert_eq!(without_secrets(said), said);
+        }
+    }
 
     #[test]
     fn a_connection_string_is_bounded_in_both_forms() {

@@ -331,7 +331,7 @@ fn no_error_echoes_what_was_sent() {
         for broken in [
             format!("\"{CANARY}\""),
             format!("[\"{CANARY}\"]"),
-            format!("{CANARY}"),
+            CANARY.to_owned(),
             format!("{{\"key\":\"{CANARY}"),
             format!("{{\"key\":\"{CANARY}\" \"{CANARY}\"}}"),
             format!("{{\"key\":{CANARY}}}"),

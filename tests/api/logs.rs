@@ -31,7 +31,7 @@ struct Program {
 impl Program {
     fn start(database: &str, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_keyward"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--workers", "1", "--log", "debug", "--log-format", "json"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--workers", "1", "--log", "trace", "--log-format", "json"])
             .env("DATABASE_URL", database)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
@@ -266,4 +266,43 @@ fn unreadable_bytes_are_refused_without_a_trace_of_them() {
     }
     let written = program.stop();
     assert!(!written.contains(CANARY), "{written}");
+}
+
+/// A password with characters that a URL does not take is the commonest mistake, and libpq quotes what it cannot read.
+#[test]
+fn a_setting_that_cannot_be_used_is_refused_without_being_quoted() {
+    let usable = "postgres://u@127.0.0.1:1/db";
+    let urls = [
+        CANARY.to_owned(),
+        format!("postgres://u:{CANARY}@127.0.0.1:1/db"),
+        format!("postgres://u:a@{CANARY}@127.0.0.1:1/db"),
+        format!("postgres://u:{CANARY}%zz@127.0.0.1:1/db"),
+        format!("postgres://u:a?{CANARY}@127.0.0.1:1/db"),
+        format!("postgres://u:{CANARY}/a@127.0.0.1:1/db"),
+        format!("postgres://u:{CANARY}"),
+        format!("host=127.0.0.1 port=1 password=a {CANARY}"),
+        format!("host=127.0.0.1 port=1 password='{CANARY}"),
+    ];
+    let settings = urls.iter().map(|url| ("DATABASE_URL", url.as_str()));
+    let (long, short) = (CANARY.repeat(50), format!("{CANARY} {CANARY}"));
+    let ring = format!("a:{CANARY}");
+    let others = [
+        ("KEYWARD_MASTER_KEY", CANARY),
+        ("KEYWARD_MASTER_KEY", ring.as_str()),
+        ("KEYWARD_BOOTSTRAP_ROOT_KEY", CANARY),
+        ("KEYWARD_BOOTSTRAP_ROOT_KEY", long.as_str()),
+        ("KEYWARD_BOOTSTRAP_ROOT_KEY", short.as_str()),
+    ];
+    for (name, value) in settings.chain(others) {
+        let output = Command::new(env!("CARGO_BIN_EXE_keyward"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace"])
+            .env("DATABASE_URL", usable)
+            .env(name, value)
+            .output()
+            .unwrap();
+        let written = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success(), "{name}={value}");
+        assert!(!written.contains(CANARY), "{name}={value}: {written}");
+        assert!(!written.is_empty());
+    }
 }
