@@ -65,6 +65,19 @@ impl Reach {
         }
     }
 
+    /// [`Self::open`] for a server: the folder that happens to be there is not taken for the production database.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_named(&self) -> Result<Opened, Failure> {
+        if self.data_dir.is_none() && self.settings.url()?.is_none() {
+            return Err(Failure::usage(
+                "`keyward serve` needs DATABASE_URL; for a Postgres of its own use `keyward dev`",
+            ));
+        }
+        self.open()
+    }
+
     /// Reaches a database that is up to date.
     ///
     /// # Errors
