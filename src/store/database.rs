@@ -202,12 +202,13 @@ pub fn connect(url: &str) -> Result<PgConnection> {
     })
 }
 
-/// Whether a connection string could not be read, or not as it was meant. libpq then quotes parts of it, most likely of
-/// the password.
+/// Whether a connection string could not be read, or not as it was meant. What libpq says of a server is safe to show;
+/// of a connection string that it cannot read it quotes a part, most likely of the password.
 fn is_malformed(url: &str, fault: &str) -> bool {
-    const FAULTS: [&str; 5] = ["connection info string", "connection option", "percent-encoded", "port number", " URI"];
+    const OF_THE_SERVER: [&str; 4] = ["connection to server", "connect to server", "FATAL", "timeout"];
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()).unwrap_or_default();
-    authority.matches('@').count() > 1 || FAULTS.iter().any(|text| fault.contains(text))
+    let of_a_name = fault.contains("translate host name") && !fault.contains('@');
+    authority.matches('@').count() > 1 || !(of_a_name || OF_THE_SERVER.iter().any(|start| fault.starts_with(start)))
 }
 
 /// What each new connection is told.
@@ -255,7 +256,27 @@ fn with_timeouts(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::is_malformed;
     use super::with_timeouts;
+
+    #[test]
+    fn what_libpq_quotes_of_a_connection_string_is_not_shown() {
+        for quoted in [
+            "missing \"=\" after \"s3cret\" in connection info string",
+            "invalid percent-encoded token: \"s3cret%zz\"",
+            "could not translate host name \"s3cret@db\" to address: Name or service not known",
+            "invalid integer value \"s3cret\" for connection option \"port\"",
+        ] {
+            assert!(is_malformed("postgres://h/db", quoted), "{quoted}");
+        }
+        for said in [
+            "connection to server at \"127.0.0.1\", port 5432 failed: Connection refused",
+            "could not translate host name \"db\" to address: Name or service not known",
+        ] {
+            assert!(!is_malformed("postgres://u:p@h/db", said), "{said}");
+            assert!(is_malformed("postgres://u:p@rt@h/db", said), "{said}");
+        }
+    }
 
     #[test]
     fn a_connection_string_is_bounded_in_both_forms() {
