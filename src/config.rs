@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Where the server listens unless it is told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
 /// Where the database is.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DatabaseSettings {
@@ -28,7 +31,7 @@ pub struct DatabaseSettings {
 #[group(skip)]
 pub struct Settings {
     /// Address and port to listen on
-    #[arg(long, env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "KEYWARD_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
     /// Threads that serve requests; 0 is one a core
     #[arg(long, env = "KEYWARD_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
