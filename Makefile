@@ -34,7 +34,7 @@ fuzz:
 	@$(need) build postgres python -- scripts/fuzz
 
 tables:
-	@KEYWARD_TEST_UPDATE=1 $(need) build postgres -- cargo test --locked --quiet --test api readme::tables:: codemap::
+	@KEYWARD_TEST_UPDATE=1 $(need) build postgres -- cargo test --locked --quiet --test api -- readme::tables:: codemap::
 
 clean:
 	@$(need) build -- cargo clean

@@ -92,7 +92,7 @@ pub struct Settings {
     /// Root key that shall exist at start, with every permission, in the workspace `default`; 22 to 512 characters
     #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY", hide_env_values = true, value_name = "ROOT-KEY")]
     pub bootstrap_root_key: Option<Secret>,
-    /// File that holds it
+    /// File that holds the bootstrap root key
     #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY_FILE", value_name = "FILE")]
     pub bootstrap_root_key_file: Option<PathBuf>,
     /// Master keys that seal recoverable keys
@@ -107,7 +107,7 @@ pub struct MasterKeySettings {
     /// Master key ring `id:base64[,id:base64…]`: the first seals recoverable keys, all open them
     #[arg(long, env = "KEYWARD_MASTER_KEY", hide_env_values = true, value_name = "RING")]
     pub master_key: Option<Secret>,
-    /// File that holds the ring
+    /// File that holds the master key ring
     #[arg(long, env = "KEYWARD_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 }

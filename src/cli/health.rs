@@ -119,11 +119,8 @@ mod tests {
 
     #[test]
     fn wildcards_are_called_on_the_loopback() {
-        for (listen, expected) in [
-            ("0.0.0.0:1", "127.0.0.1:1"),
-            ("[::]:1", "[::1]:1"),
-            ("192.0.2.1:1", "192.0.2.1:1"),
-        ] {
+        for (listen, expected) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("192.0.2.1:1", "192.0.2.1:1")]
+        {
             assert_eq!(callable(listen.parse().unwrap()).to_string(), expected);
         }
     }
