@@ -15,7 +15,7 @@ help:
 	@echo 'make clean   remove what was built'
 
 dev:
-	@exec $(need) build postgres -- cargo run --locked --quiet -- dev $(ARGS)
+	@exec $(need) build postgres -- cargo run --locked -- dev $(ARGS)
 
 test: $(drive)
 	@$(need) build postgres node curl -- cargo test --locked --no-fail-fast

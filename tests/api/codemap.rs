@@ -2,32 +2,30 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 /// Compares a generated part of a file, between `<!-- name -->` and `<!-- /name -->`, with what it has to be. With
 /// `KEYWARD_TEST_UPDATE` set it writes it.
 pub fn replace_section(file: &str, name: &str, expected: &str) {
+    // Tests of one file may run at once.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = fs::read_to_string(&path).unwrap();
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let (before, rest) = text.split_once(&open).unwrap_or_else(|| panic!("{file} has no {open}"));
+    let (inside, after) = rest.split_once(&close).unwrap_or_else(|| panic!("{file} has no {close}"));
     // The closing mark may stand behind a comment's sign.
-    let end = rest.find(&close).unwrap_or_else(|| panic!("{file} has no {close}"));
-    let end = rest[..end].rfind('\n').map_or(0, |newline| newline + 1);
-    let expected = format!("{expected}\n");
-    if rest[..end] == expected {
+    let (current, sign) = inside.rsplit_once('\n').unwrap_or(("", inside));
+    if current == expected {
         return;
     }
-    if std::env::var_os("KEYWARD_TEST_UPDATE").is_some() {
-        // Tests of one file may run at once: read it again, and replace this part only.
-        static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-        let _turn = ONE.lock().unwrap();
-        let now = fs::read_to_string(&path).unwrap();
-        let stale = format!("{open}{}", &rest[..end]);
-        fs::write(&path, now.replacen(&stale, &format!("{open}{expected}"), 1)).unwrap();
-        return;
-    }
-    let _ = before;
-    panic!("{file}: the part `{name}` is out of date; `make tables` writes it anew, as\n\n{expected}");
+    assert!(
+        std::env::var_os("KEYWARD_TEST_UPDATE").is_some(),
+        "{file}: the part `{name}` is out of date; `make tables` writes it anew, as\n\n{expected}\n"
+    );
+    fs::write(&path, format!("{before}{open}{expected}\n{sign}{close}{after}")).unwrap();
 }
 
 /// The lines of a folder: its files first, `mod.rs` as the folder's own line, then its folders.

@@ -67,20 +67,14 @@ fn blocks(markdown: &str) -> Vec<Block> {
 
 /// Whether a text is as the README shows it.
 fn matches(shown: &str, printed: &str) -> bool {
-    let mut rest = printed;
-    let mut parts = shown.split('…').peekable();
-    let Some(after) = parts.next().and_then(|first| rest.strip_prefix(first)) else { return false };
-    rest = after;
-    while let Some(part) = parts.next() {
-        let at = if parts.peek().is_none() {
-            rest.ends_with(part).then(|| rest.len() - part.len())
-        } else {
-            rest.find(part)
-        };
-        let Some(at) = at else { return false };
-        rest = &rest[at + part.len()..];
+    let mut parts = shown.split('…');
+    let Some(mut rest) = parts.next().and_then(|first| printed.strip_prefix(first)) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
     }
-    rest.is_empty()
+    rest.ends_with(last)
 }
 
 /// A server as `keyward dev` leaves it: a workspace `default`, an admin root key in `.keyward/root-key`, here below `folder`.
@@ -122,7 +116,8 @@ fn its_commands_and_programs_run_as_printed() {
         }
     }
     let programs = Path::new(env!("CARGO_BIN_EXE_keyward")).parent().unwrap();
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths(std::iter::once(programs.to_owned()).chain(std::env::split_paths(&path))).unwrap();
     let output = Command::new("sh")
         .args(["-eu", "-c", &script])
         .current_dir(&folder)
@@ -185,7 +180,7 @@ fn its_service_lets_valid_keys_in_and_nobody_when_keyward_is_away() {
     let begun = Instant::now();
     while status_of(&url, None).is_none() {
         assert!(begun.elapsed() < Duration::from_secs(20), "the service does not start");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 
     assert_eq!(status_of(&url, None), Some(401));
