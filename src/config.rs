@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Heading of the options that every command takes.
 pub const GLOBAL: &str = "Global options";
+/// Where the server listens unless it is told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// Where the database is.
 #[derive(Args, Clone, Debug, Default)]
@@ -31,7 +33,7 @@ pub struct DatabaseSettings {
 #[group(skip)]
 pub struct Settings {
     /// Address and port to listen on
-    #[arg(long, env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "KEYWARD_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
     /// Threads that serve requests; 0 is one a core
     #[arg(long, env = "KEYWARD_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
@@ -92,7 +94,7 @@ pub struct Settings {
     /// Root key that shall exist at start, with every permission, in the workspace `default`; 22 to 512 characters
     #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY", hide_env_values = true, value_name = "ROOT-KEY")]
     pub bootstrap_root_key: Option<Secret>,
-    /// File that holds it
+    /// File that holds the bootstrap root key
     #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY_FILE", value_name = "FILE")]
     pub bootstrap_root_key_file: Option<PathBuf>,
     /// Master keys that seal recoverable keys
@@ -107,7 +109,7 @@ pub struct MasterKeySettings {
     /// Master key ring `id:base64[,id:base64…]`: the first seals recoverable keys, all open them
     #[arg(long, env = "KEYWARD_MASTER_KEY", hide_env_values = true, value_name = "RING")]
     pub master_key: Option<Secret>,
-    /// File that holds the ring
+    /// File that holds the master key ring
     #[arg(long, env = "KEYWARD_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@ pub mod database;
 pub mod dev;
 pub mod doctor;
 pub mod duration;
+pub mod health;
 pub mod logging;
 pub mod master_key;
 pub mod migrate;
@@ -62,6 +63,8 @@ enum Command {
     MasterKey(master_key::MasterKey),
     /// Check settings, database, migrations, clock and master key, and say what to do
     Doctor(doctor::Doctor),
+    /// Ask a running server whether it is ready; exit code 0 if it is, 1 if not
+    Health(health::Health),
     /// Print the OpenAPI document
     Openapi,
     /// Print a completion script for a shell
@@ -155,6 +158,7 @@ impl Command {
             Self::RootKey(root_key) => root_key.run(reach, out),
             Self::MasterKey(master_key) => master_key.run(reach, out),
             Self::Doctor(doctor) => doctor.run(reach, out),
+            Self::Health(health) => health.run(out),
             Self::Openapi => openapi::run(out),
             Self::Completions(completions) => completions.run(out),
         }
