@@ -1,10 +1,12 @@
 //! The command line, as scripts use it: what it prints where, how it ends, what it refuses.
 
+mod doctor;
+mod settings;
+
 use crate::harness::Client;
 use crate::harness::Server;
 use crate::harness::keyward;
 use crate::harness::postgres;
-use crate::harness::process;
 use crate::harness::process::Ran;
 use crate::harness::server::Options;
 use keyward::authz::preset::Preset;
@@ -13,8 +15,6 @@ use keyward::model::master_key::MasterKeys;
 use serde_json::Value;
 use serde_json::json;
 use std::path::Path;
-use std::time::Duration;
-use std::time::Instant;
 
 const BOOTSTRAP: &str = "bootstrap_0123456789_abcdefghij";
 
@@ -296,206 +296,6 @@ fn a_rotation_with_an_incomplete_ring_changes_nothing() {
     assert!(refused["message"].as_str().unwrap().contains(missing), "{refused}");
     assert!(keyward("master-key rotate").database(&url).run().fails(1).contains("KEYWARD_MASTER_KEY"));
     assert_eq!(stored(), before);
-}
-
-/// The findings of `doctor --json` by check, with the exit code.
-fn doctor(ran: Ran) -> (Option<i32>, Value) {
-    let rows: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
-    let named = |row: &Value| (row["check"].as_str().unwrap().to_owned(), json!([row["level"], row["detail"]]));
-    (ran.code, rows.as_array().unwrap().iter().map(named).collect())
-}
-
-#[test]
-fn doctor_finds_nothing_wrong_with_a_sound_database() {
-    let url = acme();
-    mint(&url, "--preset admin");
-    let (code, found) = doctor(keyward("doctor --json").database(&url).run());
-    assert_eq!(code, Some(0), "{found}");
-    for check in ["settings", "database", "clock", "migrations", "master key", "root keys"] {
-        assert_eq!(found[check][0], json!("ok"), "{check}: {found}");
-    }
-    let text = keyward("doctor").database(&url).run().ok().stdout;
-    assert!(text.contains("ok       migrations  the database is up to date"), "{text}");
-}
-
-#[test]
-fn doctor_warns_of_a_database_that_forgets_at_a_crash_and_of_no_root_key() {
-    // The throw-away Postgres of the tests runs without fsync; another one may not.
-    let url = postgres::fresh_database();
-    let fsync = &postgres::rows(&url, "SELECT current_setting('fsync') AS fsync")[0]["fsync"];
-    let (code, found) = doctor(keyward("doctor --json").database(&url).run());
-    assert_eq!(code, Some(0), "warnings are no failure");
-    assert_eq!(found["root keys"][0], json!("warning"));
-    let expected = if fsync == "off" { "warning" } else { "ok" };
-    assert_eq!(found["durability"][0], json!(expected), "{found}");
-    assert_eq!(expected == "warning", found["durability"][1].as_str().unwrap().contains("fsync is off"));
-}
-
-#[test]
-fn doctor_says_at_once_that_there_is_no_database() {
-    let begun = Instant::now();
-    let ran = keyward("doctor --json").database("postgres://nobody:hush@127.0.0.1:1/none").run();
-    assert!(begun.elapsed() < Duration::from_secs(5) && !ran.stderr.contains("hush") && !ran.stdout.contains("hush"));
-    let (code, found) = doctor(ran);
-    assert_eq!((code, &found["database"][0]), (Some(1), &json!("failed")));
-    assert!(found["database"][1].as_str().unwrap().contains("check DATABASE_URL"), "{found}");
-    let (code, found) = doctor(keyward("doctor --json").run());
-    assert_eq!((code, &found["database"][0]), (Some(1), &json!("failed")));
-    assert!(found["database"][1].as_str().unwrap().contains("set DATABASE_URL"), "{found}");
-}
-
-#[test]
-fn doctor_tells_pending_migrations_from_a_newer_schema() {
-    let (code, found) = doctor(keyward("doctor --json").database(&postgres::blank_database()).run());
-    assert_eq!((code, &found["migrations"][0]), (Some(1), &json!("failed")));
-    assert!(found["migrations"][1].as_str().unwrap().contains("run `keyward migrate`"), "{found}");
-    let url = postgres::fresh_database();
-    postgres::execute(&url, "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')");
-    let (code, found) = doctor(keyward("doctor --json").database(&url).run());
-    assert_eq!((code, &found["migrations"][0]), (Some(1), &json!("failed")));
-    assert!(found["migrations"][1].as_str().unwrap().contains("newer than this version"), "{found}");
-}
-
-#[test]
-fn doctor_names_the_master_key_that_is_missing() {
-    let url = acme();
-    let ring = MasterKeys::generate_entry().unwrap();
-    recoverable(&url, &ring, &mint(&url, "--preset admin"));
-    let (code, found) = doctor(keyward("doctor --json").database(&url).run());
-    let id = ring.split(':').next().unwrap();
-    assert_eq!((code, &found["master key"][0]), (Some(1), &json!("failed")));
-    assert!(found["master key"][1].as_str().unwrap().contains(&format!("{id} (1 keys)")), "{found}");
-    let (code, found) = doctor(keyward("doctor --json").env("KEYWARD_MASTER_KEY", &ring).database(&url).run());
-    assert_eq!((code, &found["master key"][0]), (Some(0), &json!("ok")));
-}
-
-#[test]
-fn doctor_names_malformed_secrets_and_checks_the_rest() {
-    let url = postgres::fresh_database();
-    let ran = keyward("doctor --json").env("KEYWARD_MASTER_KEY", "a:hush").env("KEYWARD_BOOTSTRAP_ROOT_KEY", "hush");
-    let ran = ran.database(&url).run();
-    assert!(!ran.stdout.contains("hush"), "{ran:?}");
-    let (code, found) = doctor(ran);
-    assert_eq!((code, &found["database"][0]), (Some(1), &json!("ok")));
-    assert!(found["settings"][1].as_str().unwrap().contains("KEYWARD_BOOTSTRAP_ROOT_KEY"), "{found}");
-}
-
-#[test]
-fn an_unknown_setting_is_refused_with_the_nearest_name() {
-    for (misspelt, right) in [
-        ("KEYWARD_LISTN", "KEYWARD_LISTEN"),
-        ("KEYWARD_MASTERKEY", "KEYWARD_MASTER_KEY"),
-        ("KEYWARD_LOGS", "KEYWARD_LOG"),
-        ("KEYWARD_DATABASE_URL", "DATABASE_URL"),
-    ] {
-        for command in ["serve", "dev", "doctor", "migrate", "workspace list", "root-key list"] {
-            let said = keyward(command).env(misspelt, "hush").run().fails(2);
-            let expected = format!("keyward: unknown setting {misspelt} in the environment; did you mean {right}?\n");
-            assert_eq!(said, expected, "{command}");
-        }
-    }
-}
-
-#[test]
-fn a_malformed_setting_is_refused_by_the_name_it_was_given() {
-    for (name, value) in [
-        ("KEYWARD_LISTEN", "8080"),
-        ("KEYWARD_WORKERS", "many"),
-        ("KEYWARD_DATABASE_CONNECTIONS", "0"),
-        ("KEYWARD_DATABASE_TIMEOUT_MS", "1"),
-        ("KEYWARD_MAX_BODY_BYTES", "10MB"),
-        ("KEYWARD_TRUSTED_PROXIES", "10.0.0.0/99"),
-        ("KEYWARD_MIGRATE", "perhaps"),
-        ("KEYWARD_LOG", "loud=shout"),
-        ("KEYWARD_LOG_FORMAT", "xml"),
-        ("KEYWARD_MASTER_KEY", "hush"),
-        ("KEYWARD_BOOTSTRAP_ROOT_KEY", "hush"),
-        ("KEYWARD_MASTER_KEY_FILE", "/nonexistent/ring"),
-        ("DATABASE_URL_FILE", "/nonexistent/url"),
-        ("KEYWARD_BOOTSTRAP_ROOT_KEY_FILE", "/nonexistent/key"),
-    ] {
-        let said = keyward("serve").env(name, value).run().fails(2);
-        assert!(said.starts_with(&format!("keyward: {name}")) && !said.contains("hush"), "{name}: {said}");
-        let refused = error(keyward("serve --json").env(name, value).run(), 2);
-        assert!(refused["kind"] == json!("usage") && refused["message"].as_str().unwrap().contains(name), "{refused}");
-    }
-    let said = keyward("serve --workers many").env("KEYWARD_WORKERS", "2").run().fails(2);
-    assert!(said.contains("--workers") && !said.contains("KEYWARD_WORKERS"), "the flag was malformed: {said}");
-}
-
-#[test]
-fn a_malformed_connection_string_is_refused_without_its_password() {
-    for url in [
-        "mysql://u:hush@h/db",
-        "postgres://u:hu%zzsh@h/db",
-        "postgres://u:ok@hush@h/db",
-        "postgres://u:hush/more@h/db",
-        "host=h password=p hush",
-        "hush",
-    ] {
-        for command in ["serve", "migrate", "workspace list", "doctor"] {
-            let ran = keyward(command).database(url).run();
-            let said = format!("{}{}", ran.stdout, ran.stderr);
-            assert_eq!(ran.code, Some(if command == "doctor" { 1 } else { 2 }), "{command} {url}: {said}");
-            assert!(said.contains("DATABASE_URL") && said.contains("malformed"), "{command} {url}: {said}");
-            assert!(!said.contains("hush") && !said.contains("hu%zz"), "{command}: {said}");
-        }
-    }
-}
-
-#[test]
-fn every_secret_may_come_from_a_file() {
-    let url = postgres::fresh_database();
-    let folder = process::folder();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, format!("{text}\n")).unwrap();
-        path
-    };
-    let ring = MasterKeys::generate_entry().unwrap();
-    let mut serving = keyward("serve --listen 127.0.0.1:0")
-        .env("DATABASE_URL_FILE", file("url", &url))
-        .env("KEYWARD_MASTER_KEY_FILE", file("ring", &ring))
-        .env("KEYWARD_BOOTSTRAP_ROOT_KEY_FILE", file("key", BOOTSTRAP))
-        .start();
-    let client = Client::new(serving.url()).bearer(BOOTSTRAP);
-    let api = client.ok("apis.createApi", json!({"name": "mine"}))["apiId"].clone();
-    client.ok("apis.updateApi", json!({"apiId": api, "recoverable": true}));
-    let made = client.ok("keys.createKey", json!({"apiId": api, "recoverable": true}));
-    let shown = client.ok("keys.getKey", json!({"keyId": made["keyId"], "decrypt": true}));
-    assert_eq!(shown["plaintext"], made["key"]);
-    let ended = serving.end_by(rustix::process::Signal::TERM).ok();
-    for secret in [BOOTSTRAP, &ring, made["key"].as_str().unwrap()] {
-        assert!(!ended.stderr.contains(secret) && !ended.stdout.contains(secret));
-    }
-    keyward("workspace list").env("DATABASE_URL_FILE", folder.path().join("url")).run().ok();
-}
-
-#[test]
-fn a_secret_that_is_given_twice_or_empty_is_refused() {
-    let folder = process::folder();
-    let empty = folder.path().join("empty");
-    std::fs::write(&empty, "\n").unwrap();
-    for name in ["DATABASE_URL", "KEYWARD_MASTER_KEY", "KEYWARD_BOOTSTRAP_ROOT_KEY"] {
-        let file = format!("{name}_FILE");
-        let said = keyward("serve").env(name, "hush").env(&file, &empty).run().fails(2);
-        assert_eq!(said, format!("keyward: {name} and {file} are both set: keep one of them\n"));
-        let said = keyward("serve").env(&file, &empty).run().fails(2);
-        assert!(said.contains(&file) && said.contains("is empty"), "{said}");
-    }
-    let said = keyward("workspace list").database("postgres://h/db").data_dir(folder.path()).run().fails(2);
-    assert!(said.contains("--data-dir") && said.contains("DATABASE_URL"), "{said}");
-}
-
-#[test]
-fn help_never_shows_a_secret_of_the_environment() {
-    for command in ["serve", "dev", "doctor", "migrate", "master-key rotate", "root-key create"] {
-        for flag in ["--help", "-h"] {
-            let ran = keyward(command).arg(flag).env("DATABASE_URL", "hush").env("KEYWARD_MASTER_KEY", "hush");
-            let help = ran.env("KEYWARD_BOOTSTRAP_ROOT_KEY", "hush").run().ok().stdout;
-            assert!(!help.contains("hush"), "{command}: {help}");
-        }
-    }
 }
 
 #[test]
