@@ -16,6 +16,7 @@ use crate::domain::root_keys;
 use crate::domain::root_keys::MIN_BOOTSTRAP_LENGTH;
 use crate::domain::root_keys::Mint;
 use crate::domain::workspaces;
+use crate::model::code::Code;
 use crate::model::master_key::MasterKeys;
 use crate::model::origin::Actor;
 use crate::model::origin::Origin;
@@ -129,7 +130,9 @@ fn own_master_key(data_dir: &Path) -> Result<MasterKeys, Failure> {
 fn own_root_key(app: &App, file: &Path) -> Result<Option<Plaintext>, Failure> {
     if let Ok(text) = std::fs::read_to_string(file) {
         let hash = Plaintext::new(text.trim()).hash();
-        if app.db.read_now(|tx| root_keys::authenticate(tx, &hash)).is_ok() {
+        // One that is known and refused, since its workspace is disabled say, is not helped by a second one.
+        let known = app.db.read_now(|tx| root_keys::authenticate(tx, &hash));
+        if !known.is_err_and(|error| error.code == Code::RootKeyNotFound) {
             return Ok(None);
         }
     }
