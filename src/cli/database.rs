@@ -3,6 +3,7 @@
 use crate::cli::output::Failure;
 use crate::cli::postgres;
 use crate::cli::postgres::Reached;
+use crate::config;
 use crate::config::DatabaseSettings;
 use crate::config::Secret;
 use crate::model::clock::Clock;
@@ -32,7 +33,7 @@ pub struct Reach {
     #[command(flatten)]
     pub settings: DatabaseSettings,
     /// Data folder of a `keyward dev` instance, running or not [default: .keyward, where that is a folder]
-    #[arg(long, env = "KEYWARD_DATA_DIR", global = true, value_name = "FOLDER")]
+    #[arg(long, env = "KEYWARD_DATA_DIR", global = true, help_heading = config::GLOBAL, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
 }
 
@@ -63,6 +64,19 @@ impl Reach {
                 "no database is named: set DATABASE_URL, or name the data folder of `keyward dev` with --data-dir",
             )),
         }
+    }
+
+    /// [`Self::open`] for a server: the folder that happens to be there is not taken for the production database.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_named(&self) -> Result<Opened, Failure> {
+        if self.data_dir.is_none() && self.settings.url()?.is_none() {
+            return Err(Failure::usage(
+                "`keyward serve` needs DATABASE_URL; for a Postgres of its own use `keyward dev`",
+            ));
+        }
+        self.open()
     }
 
     /// Reaches a database that is up to date.

@@ -65,6 +65,8 @@ impl Dev {
         let configured = settings.master_key.ring()?;
         let listener = prepare::listen(settings.listen)?;
         let address = listener.local_addr().map_err(Failure::failed)?;
+        // Before Postgres starts: whatever ends Keyward from here on stops Postgres too.
+        let runtime = prepare::Runtime::catch_signals()?;
         let data_dir = reach.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         let connections = settings.database_connections.saturating_add(SPARE_CONNECTIONS);
         let postgres = PrivatePostgres::start(
@@ -92,7 +94,7 @@ impl Dev {
         if out.json {
             out.data(&started, String::new)?;
         }
-        prepare::serve(app, listener, || out.say(welcome(&started, minted.as_ref())))?;
+        runtime.serve(app, listener, || out.say(welcome(&started, minted.as_ref())))?;
         postgres.stop()?;
         out.say("keyward has stopped; everything is kept for the next start");
         Ok(())
@@ -155,13 +157,14 @@ fn write_secret(file: &Path, text: &str) -> Result<(), Failure> {
 
 fn welcome(started: &Started<'_>, minted: Option<&Plaintext>) -> String {
     let (url, file) = (&started.url, started.root_key_file.display());
+    let quoted = format!("'{}'", file.to_string().replace('\'', r"'\''"));
     let key = minted.map_or_else(
         || format!("Root key: in {file}"),
         |key| format!("Root key (kept in {file}, shown this once):\n\n  {}", key.reveal()),
     );
     format!(
         "\nKeyward serves on {url}   API reference: {url}/docs\n{key}\n\nTry it:\n\n\
-         \x20 ROOT_KEY=$(cat {file})\n\
+         \x20 ROOT_KEY=$(cat {quoted})\n\
          \x20 API_ID=$(curl -s {url}/v2/apis.createApi -H \"Authorization: Bearer $ROOT_KEY\" -H 'Content-Type: application/json' \
          -d '{{\"name\":\"my api\"}}' | sed 's/.*\"apiId\":\"\\([^\"]*\\)\".*/\\1/')\n\
          \x20 KEY=$(curl -s {url}/v2/keys.createKey -H \"Authorization: Bearer $ROOT_KEY\" -H 'Content-Type: application/json' \

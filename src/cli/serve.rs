@@ -26,7 +26,7 @@ impl Serve {
         let _log = logging::start(&settings)?;
         let master_keys = settings.master_key.ring()?;
         let bootstrap = settings.bootstrap_root_key(MIN_BOOTSTRAP_LENGTH)?;
-        let opened = reach.open()?;
+        let opened = reach.open_named()?;
         let listener = prepare::listen(settings.listen)?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         prepare::migrate(opened.url.reveal(), settings.migrate)?;
@@ -34,7 +34,7 @@ impl Serve {
         if let Some(plaintext) = &bootstrap {
             prepare::bootstrap(&app, plaintext)?;
         }
-        prepare::serve(app, listener, || {
+        prepare::Runtime::catch_signals()?.serve(app, listener, || {
             tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
             out.say(format!("keyward serves on http://{address}"));
         })?;

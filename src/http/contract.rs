@@ -60,7 +60,11 @@ impl Contract {
         let value = parse(body)?;
         let validator = self.0.get(operation).ok_or_else(|| Error::unexpected("an operation without a contract"))?;
         let mut violations: Vec<_> = validator.iter_errors(&value).flat_map(|error| violations(&error)).collect();
-        find_nul(&value, &mut "body".to_owned(), &mut violations);
+        let mut nul = Vec::new();
+        find_nul(&value, &mut "body".to_owned(), &mut nul);
+        // Of a text with U+0000 a pattern says the same less plainly.
+        violations.retain(|violation| !nul.iter().any(|nul| nul.location == violation.location));
+        violations.append(&mut nul);
         if !violations.is_empty() {
             return Err(invalid(operation, violations));
         }
@@ -235,7 +239,8 @@ mod tests {
     #[test]
     fn every_violation_is_located() {
         assert!(locations(r#"{"apiId":"api_1"}"#).is_empty());
-        assert_eq!(locations(r#"{"apiId":"a","prefix":"","byteLength":15}"#).len(), 3);
+        let places = locations(r#"{"apiId":"a","prefix":"!","byteLength":15}"#);
+        assert_eq!(places.len(), 3, "{places:?}");
         assert_eq!(locations("{}"), ["body.apiId"]);
         assert_eq!(locations(r#"{"apiId":"api_1","APIID":"x"}"#), ["body.APIID"]);
         assert_eq!(locations(r#"{"apiId":"api_1","byteLength":16.0}"#), ["body.byteLength"]);

@@ -10,6 +10,7 @@ use actix_web::body::BoxBody;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::header::HeaderName;
 use actix_web::http::header::HeaderValue;
@@ -26,7 +27,8 @@ pub async fn observe<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let begun = Instant::now();
-    let trace = Trace::begin();
+    let trace_id = request.headers().get("traceparent").and_then(|value| trace_id(value.to_str().ok()?));
+    let trace = Trace { trace_id, ..Trace::begin() };
     request.extensions_mut().insert(trace.clone());
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
@@ -46,9 +48,30 @@ pub async fn observe<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     };
     let trace = Trace::of(response.request());
-    add_headers(response.headers_mut(), &trace, state.app.is_draining());
+    add_headers(response.headers_mut(), &trace);
+    if state.app.is_draining() {
+        // A client that keeps its connection would keep the server from ending. actix ignores a header that says so.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     account(&state, &trace, &response, begun);
     Ok(response)
+}
+
+/// The trace id of a `traceparent`: `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`, neither id all zeros.
+fn trace_id(traceparent: &str) -> Option<String> {
+    let parts: Vec<_> = traceparent.trim().split('-').collect();
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let id = |text: &str, length: usize| hex(text, length) && text.bytes().any(|byte| byte != b'0');
+    match parts.as_slice() {
+        [version, trace, parent, flags, ..]
+            if hex(version, 2) && *version != "ff" && id(trace, 32) && id(parent, 16) && hex(flags, 2) =>
+        {
+            Some((*trace).to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Bytes of all header lines as they were sent: name, value, colon, blank and line end.
@@ -57,7 +80,7 @@ fn header_bytes(headers: &HeaderMap) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-fn add_headers(headers: &mut HeaderMap, trace: &Trace, draining: bool) {
+fn add_headers(headers: &mut HeaderMap, trace: &Trace) {
     let mut add = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -70,12 +93,9 @@ fn add_headers(headers: &mut HeaderMap, trace: &Trace, draining: bool) {
         add("ratelimit-limit", limit.to_string());
         add("ratelimit-remaining", remaining.to_string());
         add("ratelimit-reset", reset.to_string());
-        add("ratelimit-policy", format!("\"root-key\";q={limit};w=60"));
-        add("ratelimit", format!("\"root-key\";r={remaining};t={reset}"));
-    }
-    if draining {
-        // A client that keeps its connection would keep the server from ending.
-        add("connection", "close".to_owned());
+        let policy = if trace.root_key.is_some() { "root-key" } else { "failed-authentications" };
+        add("ratelimit-policy", format!("\"{policy}\";q={limit};w=60"));
+        add("ratelimit", format!("\"{policy}\";r={remaining};t={reset}"));
     }
 }
 
@@ -91,7 +111,24 @@ fn account(state: &State, trace: &Trace, response: &ServiceResponse, begun: Inst
         status,
         code,
         root_key,
+        trace_id = trace.trace_id.as_deref().unwrap_or_default(),
         duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "request"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_id;
+
+    #[test]
+    fn only_a_well_formed_traceparent_is_honoured() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(trace_id(&format!("00-{trace}-00f067aa0ba902b7-01")).as_deref(), Some(trace));
+        for malformed in
+            ["", "00", &format!("ff-{trace}-00f067aa0ba902b7-01"), &format!("00-{trace}-0000000000000000-01")]
+        {
+            assert_eq!(trace_id(malformed), None, "{malformed}");
+        }
+    }
 }

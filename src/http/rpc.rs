@@ -79,6 +79,9 @@ pub fn refuse(http: &HttpRequest, error: &Error) -> HttpResponse {
     if let Some(source) = &error.source {
         tracing::error!(request_id = %trace.request_id, operation = trace.operation, code = error.code.row().path, %source, "request failed");
     }
+    if let Some(lack) = &error.lack {
+        tracing::warn!(request_id = %trace.request_id, operation = trace.operation, missing = ?lack.missing, "denied");
+    }
     let base = http.app_data::<web::Data<State>>().map_or("", |state| state.error_docs_base.as_str());
     problem::response(error, &trace, base, problem::accept(http.headers()).as_deref())
 }
@@ -119,11 +122,17 @@ where
     Trace::note(http, |trace| trace.operation = operation.name);
     let body = read_body(state, http, body).await?;
     let address = client_address(state, http);
-    let (root_key, workspace) = authenticate(state, http, address).await?;
-    Trace::note(http, |trace| trace.root_key = Some(root_key.id.clone()));
-    spend_allowance(state, http, &root_key, &workspace)?;
-    let request = state.contract.read(operation.name, http.headers(), &body)?;
-    handler(call(state, http, operation, root_key, address), request).await
+    // One bound for all that waits for the database: two slow queries are no longer than one.
+    let decided = async {
+        let (root_key, workspace) = authenticate(state, http, address).await?;
+        Trace::note(http, |trace| trace.root_key = Some(root_key.id.clone()));
+        spend_allowance(state, http, &root_key, &workspace)?;
+        let request = state.contract.read(operation.name, http.headers(), &body)?;
+        handler(call(state, http, operation, root_key, address), request).await
+    };
+    timeout(state.app.settings.database_timeout(), decided)
+        .await
+        .unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed).unsure()))
 }
 
 async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Result<web::Bytes> {
@@ -173,13 +182,14 @@ async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>
         Err(error) if error.source.is_some() => Err(error),
         Err(error) => match app.edge.failed(address) {
             Ok(()) => Err(error),
-            Err(retry_after_s) => {
+            Err(allowance) => {
+                Trace::note(http, |trace| trace.allowance = Some(allowance));
                 let mut refused = Error::new(
                     Code::AuthenticationRateLimited,
                     "Too many requests from this address failed to authenticate within a minute. Requests with a valid \
                      root key are still served.",
                 );
-                refused.retry_after_s = Some(retry_after_s);
+                refused.retry_after_s = allowance.retry_after_s;
                 Err(refused)
             }
         },

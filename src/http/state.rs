@@ -34,13 +34,22 @@ pub struct Trace {
     pub allowance: Option<Allowance>,
     /// How it failed.
     pub code: Option<Code>,
+    /// The trace that it is part of, from `traceparent` (W3C Trace Context).
+    pub trace_id: Option<String>,
 }
 
 impl Trace {
     /// A request that has just begun.
     #[must_use]
     pub fn begin() -> Self {
-        Self { request_id: RequestId::generate(), operation: "other", root_key: None, allowance: None, code: None }
+        Self {
+            request_id: RequestId::generate(),
+            operation: "other",
+            root_key: None,
+            allowance: None,
+            code: None,
+            trace_id: None,
+        }
     }
 
     /// What is known of this request.

@@ -81,12 +81,12 @@ impl Edge {
         Self { clock, failures, root_keys: Mutex::default() }
     }
 
-    /// Counts a failed authentication. `Err` holds the whole seconds after which the address may fail again.
+    /// Counts a failed authentication.
     ///
     /// # Errors
-    /// The address has failed too often within a minute.
-    pub fn failed(&self, address: Option<IpAddr>) -> Result<(), u64> {
-        let Some((limiter, _)) = &self.failures else { return Ok(()) };
+    /// The address has failed too often within a minute; says when it may fail again.
+    pub fn failed(&self, address: Option<IpAddr>) -> Result<(), Allowance> {
+        let Some((limiter, limit)) = &self.failures else { return Ok(()) };
         let mut group = group(address);
         if limiter.len() >= MAX_ADDRESSES {
             limiter.retain_recent();
@@ -94,7 +94,12 @@ impl Edge {
                 group = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
             }
         }
-        limiter.check_key(&group).map_err(|until| seconds(until.wait_time_from(self.clock.now())))
+        limiter.check_key(&group).map_err(|until| Allowance {
+            limit: limit.get(),
+            remaining: 0,
+            reset_s: whole_again(*limit, 0),
+            retry_after_s: Some(seconds(until.wait_time_from(self.clock.now()))),
+        })
     }
 
     /// Counts a request of a root key that may make `limit` a minute; 0 refuses all.
@@ -166,7 +171,7 @@ mod tests {
         let edge = Edge::new(3, clock.clone());
         let (one, other) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
         assert!((0..3).all(|_| edge.failed(one).is_ok()));
-        assert_eq!(edge.failed(one), Err(20));
+        assert_eq!(edge.failed(one).unwrap_err().retry_after_s, Some(20));
         assert_eq!(edge.failed(other), Ok(()));
         clock.advance(Duration::seconds(20));
         assert_eq!(edge.failed(one), Ok(()));

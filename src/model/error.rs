@@ -87,11 +87,18 @@ impl Error {
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let mut error = Self::new(
             Code::ServiceUnavailable,
-            "Keyward cannot reach its database right now, so this request was not decided. Try again shortly.",
+            "Keyward cannot reach its database right now, so it cannot answer this request. Try again shortly.",
         )
         .caused_by(source);
         error.retry_after_s = Some(1);
         error
+    }
+
+    /// Says of an error that may have come after the deed that it is unknown whether the deed was done.
+    #[must_use]
+    pub fn unsure(mut self) -> Self {
+        self.detail.push_str(" A change that it asked for may have been made: look before you repeat it.");
+        self
     }
 }
 

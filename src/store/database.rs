@@ -1,6 +1,7 @@
 //! The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
 
 use crate::model::clock::Clock;
+use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::origin::Origin;
@@ -18,8 +19,6 @@ use tokio::time::timeout;
 
 /// How often a write is tried that lost a race (serialization failure, deadlock).
 const WRITE_TRIES: u32 = 5;
-/// Requests that may wait for each connection; more are refused at once.
-const WAITING_PER_CONNECTION: usize = 16;
 
 type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;
 
@@ -37,7 +36,8 @@ pub struct PoolSettings {
 pub struct Db {
     pool: Pool,
     clock: Clock,
-    waiting: Arc<Semaphore>,
+    /// One place a connection: a thread that hops finds its connection free, and no more threads than those can hang.
+    places: Arc<Semaphore>,
     deadline: Duration,
 }
 
@@ -67,8 +67,8 @@ impl Db {
             .error_handler(Box::new(changes::PoolLog))
             .connection_customizer(Box::new(Session { statement_timeout: settings.deadline }))
             .build_unchecked(ConnectionManager::new(with_timeouts(url)));
-        let waiting = usize::try_from(settings.connections).unwrap_or(1).saturating_mul(WAITING_PER_CONNECTION);
-        Self { pool, clock, waiting: Arc::new(Semaphore::new(waiting)), deadline: settings.deadline }
+        let places = Arc::new(Semaphore::new(usize::try_from(settings.connections).unwrap_or(1)));
+        Self { pool, clock, places, deadline: settings.deadline }
     }
 
     /// The clock that transactions read.
@@ -130,7 +130,9 @@ impl Db {
         origin: Origin,
         change: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db| db.write_now(&origin, change)).await
+        // The answer to COMMIT may be what got lost.
+        let unsure = |error: Error| if error.code == Code::ServiceUnavailable { error.unsure() } else { error };
+        self.hop(move |db| db.write_now(&origin, change)).await.map_err(unsure)
     }
 
     /// [`Self::write`] for callers without a runtime: the command line.
@@ -168,30 +170,44 @@ impl Db {
     }
 
     async fn hop<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
-        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            return Err(Error::unavailable("too many requests wait for the database"));
+        let (db, places) = (self.clone(), Arc::clone(&self.places));
+        let hop = async move {
+            let place = places.acquire_owned().await.map_err(Error::unexpected)?;
+            #[expect(clippy::disallowed_methods, reason = "this is the one blocking hop")]
+            let hop = tokio::task::spawn_blocking(move || {
+                // Kept by the thread, not by the future: a caller that gave up does not free the place of a thread that hangs.
+                let _place = place;
+                work(&db)
+            });
+            hop.await.unwrap_or_else(|panicked| Err(Error::unexpected(panicked)))
         };
-        let db = self.clone();
-        #[expect(clippy::disallowed_methods, reason = "this is the one blocking hop")]
-        let hop = tokio::task::spawn_blocking(move || {
-            // Kept by the thread, not by the future: a caller that gave up does not free the place of a thread that hangs.
-            let _place = place;
-            work(&db)
-        });
-        match timeout(self.deadline, hop).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panicked)) => Err(Error::unexpected(panicked)),
-            Err(elapsed) => Err(Error::unavailable(elapsed)),
-        }
+        timeout(self.deadline, hop).await.unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed)))
     }
 }
 
 /// One connection outside the pool, without a bound on statements: migrations.
 ///
 /// # Errors
-/// `service_unavailable` if the database cannot be reached.
+/// `service_unavailable` if the database cannot be reached, `invalid_input` if the connection string is malformed.
 pub fn connect(url: &str) -> Result<PgConnection> {
-    PgConnection::establish(&with_timeouts(url)).map_err(Error::unavailable)
+    PgConnection::establish(&with_timeouts(url)).map_err(|error| {
+        if is_malformed(url, &error.to_string()) {
+            return Error::new(
+                Code::InvalidInput,
+                "the connection string of the database (DATABASE_URL) is malformed: expected \
+                 postgres://user:password@host:port/database, special characters of the password percent-encoded",
+            );
+        }
+        Error::unavailable(error)
+    })
+}
+
+/// Whether a connection string could not be read, or not as it was meant. libpq then quotes parts of it, most likely of
+/// the password.
+fn is_malformed(url: &str, fault: &str) -> bool {
+    const FAULTS: [&str; 5] = ["connection info string", "connection option", "percent-encoded", "port number", " URI"];
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()).unwrap_or_default();
+    authority.matches('@').count() > 1 || FAULTS.iter().any(|text| fault.contains(text))
 }
 
 /// What each new connection is told.

@@ -3,9 +3,11 @@
 pub mod client;
 pub mod fixtures;
 pub mod postgres;
+pub mod process;
 pub mod server;
 
 pub use client::Answer;
 pub use client::Client;
 pub use fixtures::World;
+pub use process::keyward;
 pub use server::Server;
