@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Heading of the options that every command takes.
-pub const GLOBAL: &str = "Global options";
 /// Where the server listens unless it is told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Heading of the options that every command takes.
+pub const GLOBAL: &str = "Global options";
 
 /// Where the database is.
 #[derive(Args, Clone, Debug, Default)]
