@@ -31,6 +31,7 @@ pub struct App {
     /// Uses that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
+    begun: AtomicUsize,
     in_flight: AtomicUsize,
 }
 
@@ -52,6 +53,7 @@ impl App {
             metrics: Metrics::new()?,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             clock,
             master_keys,
@@ -70,6 +72,12 @@ impl App {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Requests that were ever begun.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Acquire)
+    }
+
     /// Requests that were begun and not answered.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -79,6 +87,7 @@ impl App {
     /// Counts a request for as long as the value lives.
     #[must_use]
     pub fn begin_request(self: &Arc<Self>) -> InFlight {
+        self.begun.fetch_add(1, Ordering::AcqRel);
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         InFlight(Arc::clone(self))
     }

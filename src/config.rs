@@ -12,14 +12,20 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Where the server listens unless it is told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Heading of the options that every command takes.
+pub const GLOBAL: &str = "Global options";
+
 /// Where the database is.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DatabaseSettings {
     /// Connection string of the Postgres database (URL or key=value)
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, help_heading = GLOBAL, value_name = "URL")]
     pub database_url: Option<Secret>,
     /// File that holds the connection string
-    #[arg(long, env = "DATABASE_URL_FILE", global = true, value_name = "FILE")]
+    #[arg(long, env = "DATABASE_URL_FILE", global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
 }
 
@@ -28,7 +34,7 @@ pub struct DatabaseSettings {
 #[group(skip)]
 pub struct Settings {
     /// Address and port to listen on
-    #[arg(long, env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "KEYWARD_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
     /// Threads that serve requests; 0 is one a core
     #[arg(long, env = "KEYWARD_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
@@ -89,7 +95,7 @@ pub struct Settings {
     /// Root key that shall exist at start, with every permission, in the workspace `default`; 22 to 512 characters
     #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY", hide_env_values = true, value_name = "ROOT-KEY")]
     pub bootstrap_root_key: Option<Secret>,
-    /// File that holds it
+    /// File that holds the bootstrap root key
     #[arg(long, env = "KEYWARD_BOOTSTRAP_ROOT_KEY_FILE", value_name = "FILE")]
     pub bootstrap_root_key_file: Option<PathBuf>,
     /// Master keys that seal recoverable keys
@@ -104,7 +110,7 @@ pub struct MasterKeySettings {
     /// Master key ring `id:base64[,id:base64…]`: the first seals recoverable keys, all open them
     #[arg(long, env = "KEYWARD_MASTER_KEY", hide_env_values = true, value_name = "RING")]
     pub master_key: Option<Secret>,
-    /// File that holds the ring
+    /// File that holds the master key ring
     #[arg(long, env = "KEYWARD_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
 }
@@ -260,7 +266,7 @@ fn secret(name: &str, given: Option<&Secret>, file: Option<&Path>) -> Result<Opt
 pub fn refuse_unknown(known: &[String], present: impl Iterator<Item = String>) -> Result<(), Malformed> {
     for name in present.filter(|name| name.starts_with("KEYWARD_") && !name.starts_with("KEYWARD_TEST_")) {
         if !known.contains(&name) {
-            let nearest = known.iter().max_by_key(|known| likeness(known, &name));
+            let nearest = known.iter().min_by_key(|known| distance(known, &name));
             let hint = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
             return Err(Malformed(format!("unknown setting {name} in the environment{hint}")));
         }
@@ -268,12 +274,22 @@ pub fn refuse_unknown(known: &[String], present: impl Iterator<Item = String>) -
     Ok(())
 }
 
-/// Length of the common beginning and end of two names.
-fn likeness(a: &str, b: &str) -> usize {
-    let common = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
-        a.zip(b).take_while(|(a, b)| a == b).count()
-    };
-    common(&mut a.chars(), &mut b.chars()).saturating_add(common(&mut a.chars().rev(), &mut b.chars().rev()))
+/// How many letters have to be changed, added or left out to get from one name to the other (Levenshtein). The prefix
+/// does not count, so that KEYWARD_DATABASE_URL is nearest to DATABASE_URL.
+fn distance(a: &str, b: &str) -> usize {
+    let bare = |name: &str| name.strip_prefix("KEYWARD_").unwrap_or(name).chars().collect::<Vec<_>>();
+    let (a, b) = (bare(a), bare(b));
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (row, x) in a.iter().enumerate() {
+        let mut left = row.saturating_add(1);
+        let mut line = vec![left];
+        for ((y, diagonal), up) in b.iter().zip(&above).zip(above.iter().skip(1)) {
+            left = left.min(*up).saturating_add(1).min(diagonal.saturating_add(usize::from(x != y)));
+            line.push(left);
+        }
+        above = line;
+    }
+    above.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -285,11 +301,19 @@ mod tests {
 
     #[test]
     fn a_misspelt_variable_is_refused_with_the_right_one() {
-        let known = ["KEYWARD_LISTEN".to_owned(), "KEYWARD_LOG_FORMAT".to_owned()];
+        let known = ["DATABASE_URL", "KEYWARD_DATA_DIR", "KEYWARD_LISTEN", "KEYWARD_LOG", "KEYWARD_LOG_FORMAT"];
+        let known = known.map(ToOwned::to_owned);
         let check = |name: &str| refuse_unknown(&known, std::iter::once(name.to_owned()));
-        assert!(check("KEYWARD_LISTEN").is_ok() && check("PATH").is_ok());
-        let error = check("KEYWARD_LOGFORMAT").unwrap_err().0;
-        assert!(error.contains("KEYWARD_LOGFORMAT") && error.contains("KEYWARD_LOG_FORMAT"), "{error}");
+        assert!(check("KEYWARD_LISTEN").is_ok() && check("PATH").is_ok() && check("KEYWARD_TEST_X").is_ok());
+        for (misspelt, right) in [
+            ("KEYWARD_LOGFORMAT", "KEYWARD_LOG_FORMAT"),
+            ("KEYWARD_LOGS", "KEYWARD_LOG"),
+            ("KEYWARD_DATABASE_URL", "DATABASE_URL"),
+            ("KEYWARD_LSITEN", "KEYWARD_LISTEN"),
+        ] {
+            let error = check(misspelt).unwrap_err().0;
+            assert!(error.contains(misspelt) && error.ends_with(&format!(" {right}?")), "{error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,192 @@
-//! Keyward: an API-key service.
+//! Keyward: an API-key service. This page is the map of the code.
+//!
+//! # Where to start
+//!
+//! Read `http/operations.rs` (the table of operations), then `http/rpc.rs` (the one path of a request), then any operation from the
+//! top down: `http/keys/create.rs` → `domain/keys/create.rs` → `store/keys.rs`. What clients may rely on is in `openapi.yaml`.
+//!
+//! # The path of a verification
+//!
+//! `http/rpc.rs` takes the request through size → bearer → contract and calls `http/keys/verify.rs`, which turns JSON into a
+//! question for `domain/verify/mod.rs`. That reads the key and its API by `store/snapshot.rs`, in one SELECT, and asks
+//! `domain/verify/decide.rs`, a pure function with one order of checks, for the verdict. The answer goes back through
+//! `http/envelope.rs`. Beside that, `domain/last_used.rs` notes the use in memory and writes it later, in batches.
+//!
+//! # Floors
+//!
+//! A module uses only the modules before it, and itself. `tests/structure.rs` sees to it.
+//!
+//! | floor | module | knows | must not know |
+//! |---|---|---|---|
+//! | 0 | [`model`] | ids, records, secrets, the clock, error codes, the tables | queries, HTTP, the API's JSON |
+//! | 1 | [`config`] | every setting: flag, variable, default, meaning | anything that runs |
+//! | 2 | [`metrics`] | what is counted | who asks for it |
+//! | 3 | [`authz`] | actions, grants, permits; pure | database, HTTP |
+//! | 4 | [`limiter`] | arithmetic of limits, in memory | Postgres, HTTP |
+//! | 5 | [`store`] | diesel, SQL, pool, transactions, notifications | HTTP, use-cases |
+//! | 6 | [`domain`] | what the product does, in the API's nouns | actix, the API's JSON, status codes |
+//! | 7 | [`app`] | what one process owns, wired once | HTTP |
+//! | 8 | [`http`] | actix, JSON shapes, contract, envelope, error bodies | diesel |
+//! | 9 | [`server`] | workers, background tasks, the drain at the end | |
+//! | 10 | [`cli`] | the command line, and the private Postgres of `keyward dev` | |
+//!
+//! # Invariants
+//!
+//! * **One table of operations.** `http/operations.rs` has a row for each: name, permissions, handler. Routing, authorization, the
+//!   permission-matrix test and the README come from it.
+//! * **One path for every request.** A handler is `async fn(Call, Request) -> Result<Reply<Response>>`: it sees no actix type, no
+//!   header, no envelope.
+//! * **`openapi.yaml` is the contract**, at run time and in tests. Bounds, required fields and patterns stand there and nowhere else.
+//! * **A `Permit` is the only way to write.** `authz/caller.rs` hands it out after checking the row's permissions. What writes in the
+//!   store takes it, what reads takes a `WorkspaceId`: forgetting authorization or the workspace does not compile.
+//! * **`Tx` is one transaction, one reading of the clock, one list of changes.** The changes are sent to the other nodes and written to
+//!   the audit log in that same transaction.
+//! * **Queries stand in `store` and nowhere else**; only `domain` says "not found"; only `http/problem.rs` builds error bodies.
+//! * **Each error code is one row** of `model/code.rs`: path, status, title, page. Errors are logged once, in `http/rpc.rs`.
+//! * **A plaintext does not print itself** (`model/secret.rs`), and only its hash goes to the store.
+//! * **Only `model/clock.rs` asks what time it is**, so that tests can move it.
+//! * **Everything has a bound**: body, header, page, time, connections.
+//! * No `unwrap`, `expect`, `panic!` or indexing in `src`; no file above 500 lines; the first line of a file is its line below.
+//!
+//! # A new endpoint
+//!
+//! touches six places, all bearing its name, and forgetting one fails a test that says so: `openapi.yaml`; a row in
+//! `http/operations.rs`; `http/<resource>/<verb>.rs`; `domain/<resource>/<verb>.rs`; a function in `store/<table>.rs` if there is a new
+//! query; `tests/api/<resource>/<operation>.rs`.
+//!
+//! # The tree
+//!
+//! Beside `src`: `openapi.yaml`, `migrations/`, `docs/errors/` (the pages of the error codes), `docs/operations.md`, `tests/api/` (black
+//! box, one file an operation), `tests/private_postgres/`, `tests/sdk/` (the official SDK), `scripts/` (behind the Makefile).
+//!
+//! <!-- tree -->
+//! ```text
+//! app                 What one process owns, wired once.
+//! config              Every setting once: flag, environment variable, default, meaning. Secrets also as `NAME_FILE`.
+//! main                The binary `keyward`: its command line is [`keyward::cli`].
+//! metrics             What is counted for `/metrics`. Labels are operations, codes and outcomes; never a key, an identity or an address.
+//! server              Serving: workers, background tasks, the drain at the end.
+//! authz/              Who may do what: actions, grants, the caller and its permits. Pure: no database, no HTTP.
+//!   action            The vocabulary of permissions: every action, and the kind of resource that it is about.
+//!   caller            The caller of an operation, the judgement on its rights, and the permit without which nothing is written.
+//!   grants            What a root key holds: literal tuples `resource.id.action` (decisions.md #22).
+//!   preset            Presets: names for sets of permissions, expanded to tuples when a root key is minted.
+//! cli/                The command line, and the private Postgres of `keyward dev`.
+//!   completions       `keyward completions`.
+//!   database          How commands reach the database: `--database-url`, or the data folder of a `dev` instance, running or not.
+//!   dev               `keyward dev`: everything on one machine, in one folder.
+//!   doctor            `keyward doctor`: checks what a server needs, and says what to do.
+//!   duration          Moments as people write them: `30d`, `12h`, a date, or RFC 3339.
+//!   health            `keyward health`: asks a server whether it is ready, for container health checks where there is neither shell nor curl.
+//!   logging           The log: to stderr, written by a thread of its own so that no request waits for it.
+//!   master_key        `keyward master-key`.
+//!   migrate           `keyward migrate`.
+//!   openapi           `keyward openapi`.
+//!   output            What commands print, and how they fail: data on stdout, talk on stderr, exit codes that scripts can rely on.
+//!   prepare           What `serve` and `dev` do before and around serving: migrate, bootstrap, listen, wait for a signal.
+//!   root_key          `keyward root-key`.
+//!   serve             `keyward serve`: production.
+//!   workspace         `keyward workspace`.
+//!   postgres/         The private Postgres of `keyward dev`: a cluster in the data folder, started and stopped with Keyward.
+//!     account         Who runs Postgres: this user, or an unprivileged account when Keyward runs as root, as Postgres refuses root.
+//!     binaries        Finds the Postgres programs of this machine, and says how to install them when there are none.
+//!     cluster         The database cluster of a data folder: made whole or not at all, owned by the account that runs Postgres.
+//!     fault           What went wrong with the private Postgres, in one line that says what to do.
+//!     folder          The data folder of an instance: its marker, its log, and the note that tells other commands where it runs.
+//!     lock            One Keyward a folder: an advisory lock that the kernel releases when its holder dies, however it dies.
+//!     orphan          A server that outlived its Keyward: found by its pid file, known to be ours before it gets a signal, stopped.
+//!     place           Where root puts a cluster whose account cannot enter the data folder, for instance one below `/root`.
+//!     reach           How the other commands get at the database of a `keyward dev` folder, whether it runs or not.
+//!     server          One running `postgres` process: started, waited for, and stopped in bounded time.
+//!     socket          The socket folder: short enough for the kernel whatever the data folder, and closed to every other user.
+//! domain/             What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
+//!   apis              APIs (contract/apis.md, decisions.md "Additions").
+//!   last_used         When keys and root keys were last used: gathered in memory, written in batches, off the request's path.
+//!   master_keys       Changing the master key: every recoverable key is opened and sealed again under the first key of the ring.
+//!   root_keys         Root keys: minting and revoking by the operator, and authentication.
+//!   workspaces        Workspaces, which the operator makes.
+//!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
+//!     create          `keys.createKey` (keys.md section 5, decisions.md rule 5).
+//!     delete          `keys.deleteKey` (keys.md section 11).
+//!     read            `keys.getKey`, `keys.whoami`, `apis.listKeys` (keys.md section 10, apis.md).
+//!     recover         Recoverable keys: sealing them when they are made, opening them for who may see them.
+//!     reroll          `keys.rerollKey` (keys.md section 11, decisions.md #27, #53).
+//!     update          `keys.updateKey` (keys.md section 11).
+//!   verify/           The data plane: what is known of a key, the pure verdict, the answer.
+//!     decide          The verdict on a key: pure, one order of checks (keys.md section 6).
+//! http/               HTTP: routes, JSON shapes, the contract, the envelope, problem bodies. The only place that knows the wire.
+//!   bearer            The credential of a request: exactly one `Authorization: Bearer …`, and nothing else (decisions.md #2, #3).
+//!   call              What a handler gets beside the request's fields, and what it gives back.
+//!   client            The client's address: the peer's, or what trusted proxies say of it, counted from the right (decisions.md #34).
+//!   contract          The contract at run time: request validators compiled from `openapi.yaml`, and violations in plain words.
+//!   envelope          The envelope of a success: `meta`, `data`, and `pagination` for lists.
+//!   observe           Around every request: its id, the bound on its header, one log line, its metrics.
+//!   operations        THE TABLE of operations: wire name, permissions, handler. Routing, authorization, the tests and the README come from it.
+//!   patch             Fields of three states: absent keeps, `null` clears, a value sets.
+//!   probes            What monitoring asks: liveness, readiness, metrics, version.
+//!   problem           Error bodies and their headers. Nothing else builds one (common.md sections 1 and 9, decisions.md #2 to #9).
+//!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
+//!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
+//!   apis/             `apis.*` on the wire.
+//!     create          `apis.createApi`.
+//!     delete          `apis.deleteApi`.
+//!     get             `apis.getApi`.
+//!     list            `apis.listApis`.
+//!     list_keys       `apis.listKeys`.
+//!     update          `apis.updateApi`.
+//!   docs/             The documentation that the server serves about itself: error pages, API reference, OpenAPI file. It asks for no root key.
+//!     accept          Does the reader want Markdown or HTML? (RFC 9110, section 12.5.1.)
+//!     document        One thing to be read: its bytes, how they are labelled, and the answer to a conditional request for them.
+//!     errors          The page of each error code, and the index of all codes.
+//!     layout          From Markdown to a whole HTML page: no script, no asset, one inline stylesheet that its policy allows by digest.
+//!     reference       `/docs`: Swagger UI over `/openapi.json`, every byte of it from this binary.
+//!     spec            `openapi.yaml` as it was compiled in, and the same as JSON.
+//!     tests           What a reader of the served documentation can rely on.
+//!   keys/             `keys.*` on the wire.
+//!     create          `keys.createKey`.
+//!     delete          `keys.deleteKey`.
+//!     get             `keys.getKey`.
+//!     reroll          `keys.rerollKey`.
+//!     update          `keys.updateKey`.
+//!     verify          `keys.verifyKey`.
+//!     whoami          `keys.whoami`.
+//! limiter/            Rate-limit arithmetic. No Postgres, no HTTP.
+//!   edge              The service's own edge, by governor: failed authentications per client address, requests per root key.
+//! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
+//!   address           IP addresses and ranges, as allow lists and trusted proxies use them.
+//!   api               APIs: each owns keys and says how they are made.
+//!   change            What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
+//!   clock             The only place that asks what time it is. Tests start servers whose clock they move.
+//!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.
+//!   error             The one error type: a code, a sentence for the caller, and the private cause for the log.
+//!   id                Ids: a prefix and the base58 of a UUIDv7, so that they sort by the time of their making (decisions.md #11).
+//!   key               Keys: what verification and the key operations know of one.
+//!   master_key        The master key ring: seals recoverable keys with AES-256-GCM, each bound to its key id and workspace.
+//!   meta              Free-form metadata, kept exactly as it was sent: integers above 2^53 and their order survive.
+//!   origin            Who makes a request and from where, and what the audit log says of it (common.md section 10).
+//!   page              Pages of a list: ordered by id, the cursor is the first row of the next page (common.md section 6).
+//!   root_key          Root keys: the credentials that may call Keyward's operations (decisions.md #21, #22).
+//!   schema            The tables as diesel sees them. A test compares this file with the migrated database.
+//!   secret            Secrets: plaintexts that do not print themselves, their hashes, and how they are made.
+//!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
+//!   workspace         The workspace: the tenant that everything belongs to.
+//! store/              Everything that is asked of Postgres. The only queries in the crate.
+//!   apis              APIs.
+//!   audit_log         Audit rows, written in the transaction of the mutation that they tell of.
+//!   changes           Tells every node what changed: `pg_notify` inside the transaction that changed it.
+//!   conflict          What a database error means: away, a lost race, a broken constraint by name, or a fault of Keyward.
+//!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
+//!   health            What `doctor` wants to know of the database.
+//!   keys              Keys.
+//!   migrations        Migrations: embedded, forward only, one node at a time under an advisory lock.
+//!   root_keys         Root keys.
+//!   sealed_keys       Sealed copies of recoverable keys.
+//!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
+//!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
+//!   workspaces        Workspaces.
+//! ```
+//! <!-- /tree -->
+
 pub mod app;
 pub mod authz;
 pub mod cli;

@@ -17,16 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep;
+use tokio::time::timeout;
 
 /// How often gathered uses are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for what was gathered to be written.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Serves on a listener until `stop` resolves, then drains: not ready, no new connections, what is in flight gets until
-/// the deadline. Must run inside actix' runtime.
+/// Serves on a listener until `stop` resolves, then drains: not ready, each answer closes its connection, what is in
+/// flight or still comes gets until the deadline. Must run inside actix' runtime.
 ///
 /// # Errors
 /// A broken contract or a listener that cannot be used.
@@ -58,8 +61,10 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     stop.await;
     drain(&app, &handle).await;
     flusher.abort();
-    if let Err(error) = app.last_used.flush(&app.db).await {
-        tracing::warn!(?error, "the last uses of keys were not written");
+    match timeout(LAST_FLUSH, app.last_used.flush(&app.db)).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::warn!(?error, "the last uses of keys were not written"),
+        Err(_elapsed) => tracing::warn!("the last uses of keys were not written in time"),
     }
     serving.await.map_err(io::Error::other)?
 }
@@ -67,20 +72,32 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
 async fn drain(app: &App, handle: &ServerHandle) {
     tracing::info!(in_flight = app.in_flight(), "draining");
     app.drain();
-    handle.pause().await;
-    let deadline = Instant::now() + Duration::from_millis(app.settings.drain_timeout_ms);
-    let mut quiet_since = Instant::now();
-    while Instant::now() < deadline && quiet_since.elapsed() < QUIET {
-        if app.in_flight() > 0 {
-            quiet_since = Instant::now();
-        }
-        sleep(Duration::from_millis(5)).await;
+    let (begun, longest) = (Instant::now(), Duration::from_millis(app.settings.drain_timeout_ms));
+    // Load balancers send new connections until they notice that the server is not ready. These are still served.
+    if !quiet(app, begun + longest / 2).await {
+        handle.pause().await;
+        quiet(app, begun + longest).await;
     }
     let left = app.in_flight();
     if left > 0 {
         tracing::warn!(in_flight = left, "the deadline passed before all requests were answered");
     }
     handle.stop(false).await;
+}
+
+/// Waits until no request has come for a while; false when the deadline passed first.
+async fn quiet(app: &App, deadline: Instant) -> bool {
+    let (mut since, mut begun) = (Instant::now(), app.begun());
+    while since.elapsed() < QUIET {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        if app.in_flight() > 0 || app.begun() != begun {
+            (since, begun) = (Instant::now(), app.begun());
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    true
 }
 
 async fn flush_forever(app: Arc<App>) {

@@ -3,6 +3,7 @@
 use crate::cli::output::Failure;
 use crate::cli::postgres;
 use crate::cli::postgres::Reached;
+use crate::config;
 use crate::config::DatabaseSettings;
 use crate::config::Secret;
 use crate::model::clock::Clock;
@@ -32,7 +33,7 @@ pub struct Reach {
     #[command(flatten)]
     pub settings: DatabaseSettings,
     /// Data folder of a `keyward dev` instance, running or not [default: .keyward, where that is a folder]
-    #[arg(long, env = "KEYWARD_DATA_DIR", global = true, value_name = "FOLDER")]
+    #[arg(long, env = "KEYWARD_DATA_DIR", global = true, help_heading = config::GLOBAL, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
 }
 

@@ -16,6 +16,7 @@ use crate::domain::root_keys;
 use crate::domain::root_keys::MIN_BOOTSTRAP_LENGTH;
 use crate::domain::root_keys::Mint;
 use crate::domain::workspaces;
+use crate::model::code::Code;
 use crate::model::master_key::MasterKeys;
 use crate::model::origin::Actor;
 use crate::model::origin::Origin;
@@ -65,6 +66,8 @@ impl Dev {
         let configured = settings.master_key.ring()?;
         let listener = prepare::listen(settings.listen)?;
         let address = listener.local_addr().map_err(Failure::failed)?;
+        // Before Postgres starts: whatever ends Keyward from here on stops Postgres too.
+        let runtime = prepare::Runtime::catch_signals()?;
         let data_dir = reach.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         let connections = settings.database_connections.saturating_add(SPARE_CONNECTIONS);
         let postgres = PrivatePostgres::start(
@@ -92,7 +95,7 @@ impl Dev {
         if out.json {
             out.data(&started, String::new)?;
         }
-        prepare::serve(app, listener, || out.say(welcome(&started, minted.as_ref())))?;
+        runtime.serve(app, listener, || out.say(welcome(&started, minted.as_ref())))?;
         postgres.stop()?;
         out.say("keyward has stopped; everything is kept for the next start");
         Ok(())
@@ -127,7 +130,9 @@ fn own_master_key(data_dir: &Path) -> Result<MasterKeys, Failure> {
 fn own_root_key(app: &App, file: &Path) -> Result<Option<Plaintext>, Failure> {
     if let Ok(text) = std::fs::read_to_string(file) {
         let hash = Plaintext::new(text.trim()).hash();
-        if app.db.read_now(|tx| root_keys::authenticate(tx, &hash)).is_ok() {
+        // One that is known and refused, since its workspace is disabled say, is not helped by a second one.
+        let known = app.db.read_now(|tx| root_keys::authenticate(tx, &hash));
+        if !known.is_err_and(|error| error.code == Code::RootKeyNotFound) {
             return Ok(None);
         }
     }
@@ -155,13 +160,14 @@ fn write_secret(file: &Path, text: &str) -> Result<(), Failure> {
 
 fn welcome(started: &Started<'_>, minted: Option<&Plaintext>) -> String {
     let (url, file) = (&started.url, started.root_key_file.display());
+    let quoted = format!("'{}'", file.to_string().replace('\'', r"'\''"));
     let key = minted.map_or_else(
         || format!("Root key: in {file}"),
         |key| format!("Root key (kept in {file}, shown this once):\n\n  {}", key.reveal()),
     );
     format!(
         "\nKeyward serves on {url}   API reference: {url}/docs\n{key}\n\nTry it:\n\n\
-         \x20 ROOT_KEY=$(cat {file})\n\
+         \x20 ROOT_KEY=$(cat {quoted})\n\
          \x20 API_ID=$(curl -s {url}/v2/apis.createApi -H \"Authorization: Bearer $ROOT_KEY\" -H 'Content-Type: application/json' \
          -d '{{\"name\":\"my api\"}}' | sed 's/.*\"apiId\":\"\\([^\"]*\\)\".*/\\1/')\n\
          \x20 KEY=$(curl -s {url}/v2/keys.createKey -H \"Authorization: Bearer $ROOT_KEY\" -H 'Content-Type: application/json' \

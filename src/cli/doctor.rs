@@ -91,7 +91,9 @@ fn check_settings(settings: &Settings) -> (MasterKeys, Vec<Finding>) {
 
 fn check_database(opened: &Opened, ring: &MasterKeys, settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let health = match opened.read(health::ask) {
+    // A pool would try again for long; one connection says at once why there is none.
+    let reached = database::connect(opened.url.reveal()).map_err(Failure::from);
+    let health = match reached.and_then(|_connection| opened.read(health::ask)) {
         Ok(health) => health,
         Err(failure) => return vec![Finding::of("database", Level::Failed, message(&failure))],
     };

@@ -48,6 +48,7 @@ impl MasterKey {
             Self::Rotate { settings } => {
                 let ring = settings.ring()?;
                 let opened = reach.open_migrated()?;
+                opened.read(|tx| master_keys::refuse_incomplete(tx, &ring))?;
                 let (mut after, mut resealed) = (KeyId::from_text(""), 0_usize);
                 loop {
                     let progress = opened.write(|tx| master_keys::rotate_some(tx, &ring, &after))?;

@@ -5,6 +5,7 @@ pub mod database;
 pub mod dev;
 pub mod doctor;
 pub mod duration;
+pub mod health;
 pub mod logging;
 pub mod master_key;
 pub mod migrate;
@@ -24,6 +25,7 @@ use clap::CommandFactory;
 use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
+use clap::error::ContextKind;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -34,7 +36,7 @@ use std::process::ExitCode;
 #[command(name = "keyward", version, about, long_about, max_term_width = 110, disable_help_subcommand = true)]
 pub struct Cli {
     /// Print JSON, errors included
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = config::GLOBAL)]
     json: bool,
     #[command(flatten)]
     reach: Reach,
@@ -61,6 +63,8 @@ enum Command {
     MasterKey(master_key::MasterKey),
     /// Check settings, database, migrations, clock and master key, and say what to do
     Doctor(doctor::Doctor),
+    /// Ask a running server whether it is ready; exit code 0 if it is, 1 if not
+    Health(health::Health),
     /// Print the OpenAPI document
     Openapi,
     /// Print a completion script for a shell
@@ -77,8 +81,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             .and_then(|()| Cli::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string())))
             .and_then(|cli| cli.command.run(&cli.reach, out)),
         Err(error) if !error.use_stderr() => return out.clap(&error),
-        Err(error) if !json => return out.clap(&error),
-        Err(error) => Err(Failure::usage(error.render().to_string().trim().to_owned())),
+        Err(error) => match variable_of(&error, &arguments) {
+            Some(name) => Err(Failure::usage(format!("{name} is malformed: {}", sentence(&error)))),
+            None if json => Err(Failure::usage(sentence(&error))),
+            None => return out.clap(&error),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -107,6 +114,35 @@ pub fn settings() -> Vec<String> {
     names
 }
 
+/// What clap has to say, without its own word for it.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.trim();
+    text.strip_prefix("error: ").unwrap_or(text).to_owned()
+}
+
+/// The environment variable that a malformed value came from. clap names only the flag, which nobody wrote.
+fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    fn find(command: &clap::Command, shown: &str) -> Option<(String, String)> {
+        let here = command.get_arguments().filter(|argument| argument.to_string() == shown);
+        let named = |argument: &clap::Arg| {
+            Some((argument.get_long()?.to_owned(), argument.get_env()?.to_string_lossy().into_owned()))
+        };
+        here.filter_map(named).next().or_else(|| command.get_subcommands().find_map(|command| find(command, shown)))
+    }
+    let shown = error.get(ContextKind::InvalidArg)?.to_string();
+    let mut command = command();
+    command.build();
+    let (long, name) = find(&command, &shown)?;
+    let flag = format!("--{long}");
+    let written = arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument == flag || argument.starts_with(&format!("{flag}="))
+    });
+    let set = std::env::vars_os().any(|(present, _)| present == *name);
+    (set && !written).then_some(name)
+}
+
 fn refuse_unknown_settings() -> Result<(), Failure> {
     let present = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     config::refuse_unknown(&settings(), present).map_err(Failure::from)
@@ -122,6 +158,7 @@ impl Command {
             Self::RootKey(root_key) => root_key.run(reach, out),
             Self::MasterKey(master_key) => master_key.run(reach, out),
             Self::Doctor(doctor) => doctor.run(reach, out),
+            Self::Health(health) => health.run(out),
             Self::Openapi => openapi::run(out),
             Self::Completions(completions) => completions.run(out),
         }

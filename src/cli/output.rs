@@ -2,6 +2,7 @@
 
 use crate::cli::postgres::Fault;
 use crate::config::Malformed;
+use crate::model::code::Code;
 use crate::model::error::Error;
 use serde::Serialize;
 use std::fmt::Display;
@@ -45,7 +46,12 @@ impl From<Error> for Failure {
             _ => (1, "failure"),
         };
         let source = error.source.map(|source| format!(" ({})", source.to_string().trim())).unwrap_or_default();
-        Self { exit, kind, message: format!("{}{source}", error.detail) }
+        let detail = if error.code == Code::ServiceUnavailable {
+            "the database cannot be reached: check DATABASE_URL, and that Postgres runs and takes connections"
+        } else {
+            &error.detail
+        };
+        Self { exit, kind, message: format!("{detail}{source}") }
     }
 }
 

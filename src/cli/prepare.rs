@@ -13,10 +13,13 @@ use crate::model::secret::Plaintext;
 use crate::server;
 use crate::store::database;
 use crate::store::migrations;
+use actix_web::rt::SystemRunner;
 use std::io::ErrorKind;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::sync::Arc;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
@@ -86,21 +89,49 @@ pub fn app(settings: Settings, url: &str, master_keys: MasterKeys) -> Result<Arc
     App::new(settings, url, master_keys, Clock::system()).map(Arc::new).map_err(Failure::failed)
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. `ready` runs once the signals are caught.
-///
-/// # Errors
-/// A listener or a contract that cannot be used.
-pub fn serve(app: Arc<App>, listener: TcpListener, ready: impl FnOnce()) -> Result<(), Failure> {
-    actix_web::rt::System::new().block_on(async move {
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
-        ready();
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => (),
-                _ = interrupt.recv() => (),
-            }
-        };
-        server::run(app, listener, stop).await.map_err(Failure::failed)
-    })
+/// A runtime that catches SIGTERM and SIGINT from the moment that it is made: a signal that comes before serving begins
+/// ends it at once, in order.
+pub struct Runtime {
+    /// Never dropped: that would wait for threads that hang in a database which does not answer. The process ends soon.
+    system: ManuallyDrop<SystemRunner>,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Catches the signals.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn catch_signals() -> Result<Self, Failure> {
+        let system = ManuallyDrop::new(actix_web::rt::System::new());
+        let caught =
+            system.block_on(async { Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)) });
+        let (terminate, interrupt) = caught.map_err(|error: std::io::Error| Failure::failed(error))?;
+        Ok(Self { system, terminate, interrupt })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. `ready` runs first.
+    ///
+    /// # Errors
+    /// A listener or a contract that cannot be used.
+    pub fn serve(self, app: Arc<App>, listener: TcpListener, ready: impl FnOnce()) -> Result<(), Failure> {
+        let Self { system, mut terminate, mut interrupt } = self;
+        system.block_on(async move {
+            ready();
+            let stop = async move {
+                tokio::select! {
+                    _ = terminate.recv() => (),
+                    _ = interrupt.recv() => (),
+                }
+            };
+            server::run(app, listener, stop).await.map_err(Failure::failed)
+        })
+    }
 }

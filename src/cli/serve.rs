@@ -34,7 +34,7 @@ impl Serve {
         if let Some(plaintext) = &bootstrap {
             prepare::bootstrap(&app, plaintext)?;
         }
-        prepare::serve(app, listener, || {
+        prepare::Runtime::catch_signals()?.serve(app, listener, || {
             tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
             out.say(format!("keyward serves on http://{address}"));
         })?;

@@ -65,17 +65,28 @@ pub fn list(tx: &mut Tx<'_>, caller: &Caller, search: Option<&str>, request: &Pa
 /// Changes an API's settings.
 ///
 /// # Errors
-/// `insufficient_permissions`, `invalid_input` for an allow list that is none, `api_not_found`.
+/// In this order: `insufficient_permissions`, `invalid_input` for an allow list that is none, `api_not_found`.
 pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &ApiId, changes: &ApiChanges) -> Result<()> {
     let permit = caller.permit(On::Api(id))?;
-    if let Some(Err(index)) = changes.ip_whitelist.as_deref().map(AddressList::parse) {
-        return Err(Error::invalid(
+    check_ip_whitelist(changes.ip_whitelist.as_deref().unwrap_or_default())?;
+    if store::apis::update(tx, &permit, id, changes)? { Ok(()) } else { Err(not_found()) }
+}
+
+fn check_ip_whitelist(entries: &[String]) -> Result<()> {
+    let malformed = entries.iter().enumerate().filter(|(_, entry)| AddressList::parse(&[entry]).is_err());
+    let faults = malformed.map(|(index, _)| {
+        Error::invalid(
             format!("body.ipWhitelist[{index}]"),
             "is neither an IP address nor a CIDR range",
             Some("Write it like 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32."),
-        ));
-    }
-    if store::apis::update(tx, &permit, id, changes)? { Ok(()) } else { Err(not_found()) }
+        )
+    });
+    // The detail speaks of the first one, the list has them all.
+    let all = faults.reduce(|mut first, further| {
+        first.violations.extend(further.violations);
+        first
+    });
+    all.map_or(Ok(()), Err)
 }
 
 /// Deletes an API and with it, at once, all of its keys for every operation (decisions.md #33).

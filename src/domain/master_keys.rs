@@ -21,6 +21,36 @@ pub struct Progress {
     pub next: Option<KeyId>,
 }
 
+/// Refuses a ring that lacks a master key which sealed something: a rotation would stop half-way.
+///
+/// # Errors
+/// `precondition_failed` without a master key, or naming those that lack.
+pub fn refuse_incomplete(tx: &mut Tx<'_>, master_keys: &MasterKeys) -> Result<()> {
+    if master_keys.is_empty() {
+        return Err(no_master_key());
+    }
+    let lacking: Vec<_> = in_use(tx)?
+        .into_iter()
+        .filter(|(id, _)| !master_keys.ids().any(|known| known == id))
+        .map(|(id, count)| format!("`{id}` ({count} keys)"))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::PreconditionFailed,
+        format!(
+            "recoverable keys are sealed under master keys that are not in the ring: {}; add them to KEYWARD_MASTER_KEY. \
+             Nothing was changed.",
+            lacking.join(", ")
+        ),
+    ))
+}
+
+fn no_master_key() -> Error {
+    Error::new(Code::PreconditionFailed, "there is no master key: set KEYWARD_MASTER_KEY")
+}
+
 /// Seals the next copies again. Repeat with `next` until there is none; interrupting it loses nothing.
 ///
 /// # Errors
@@ -28,7 +58,7 @@ pub struct Progress {
 /// if a copy does not open. Nothing of this step is changed then.
 pub fn rotate_some(tx: &mut Tx<'_>, master_keys: &MasterKeys, after: &KeyId) -> Result<Progress> {
     let Some(sealing) = master_keys.sealing_id() else {
-        return Err(Error::new(Code::PreconditionFailed, "there is no master key: set KEYWARD_MASTER_KEY"));
+        return Err(no_master_key());
     };
     let copies = store::sealed_keys::not_sealed_by(tx, sealing, after, BATCH)?;
     let mut next = None;

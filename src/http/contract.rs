@@ -13,8 +13,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Most violations in one answer.
+/// Most violations in one answer; nothing looks for more.
 const MAX_VIOLATIONS: usize = 100;
+/// Items of one list in which violations are looked for; more than any list of the contract may have.
+const MAX_ITEMS: usize = 2_000;
+/// Longest name of a field that an answer shows, characters.
+const MAX_NAME: usize = 64;
 
 /// The validators of all operations.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl Contract {
         check_content_type(headers)?;
         let value = parse(body)?;
         let validator = self.0.get(operation).ok_or_else(|| Error::unexpected("an operation without a contract"))?;
-        let mut violations: Vec<_> = validator.iter_errors(&value).flat_map(|error| violations(&error)).collect();
+        let mut violations = if validator.is_valid(&value) { Vec::new() } else { listed(validator, &value) };
         let mut nul = Vec::new();
         find_nul(&value, &mut "body".to_owned(), &mut nul);
         // Of a text with U+0000 a pattern says the same less plainly.
@@ -119,6 +123,29 @@ fn invalid(operation: &str, mut violations: Vec<Violation>) -> Error {
     error
 }
 
+/// What is wrong with a value that is not valid. The validator gathers all errors before it gives the first, so it is
+/// shown no more of an endless list than is needed to see that the list is too long.
+fn listed(validator: &Validator, value: &Value) -> Vec<Violation> {
+    let start = beginning(value);
+    let found: Vec<_> =
+        validator.iter_errors(&start).flat_map(|error| violations(&error)).take(MAX_VIOLATIONS).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    // All that is wrong stands further on.
+    validator.validate(value).err().map(|error| violations(&error)).unwrap_or_default()
+}
+
+fn beginning(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().take(MAX_ITEMS).map(beginning).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, field)| (name.clone(), beginning(field))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
 /// A schema error as violations; one for each name where the validator lists several.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the validator's enum grows with its versions")]
 fn violations(error: &jsonschema::ValidationError<'_>) -> Vec<Violation> {
@@ -136,6 +163,8 @@ fn violations(error: &jsonschema::ValidationError<'_>) -> Vec<Violation> {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
             .iter()
+            .take(MAX_VIOLATIONS)
+            .map(|name| shortened(name))
             .map(|name| Violation {
                 location: format!("{place}.{name}"),
                 message: "is not a field of this request".to_owned(),
@@ -157,6 +186,16 @@ fn violations(error: &jsonschema::ValidationError<'_>) -> Vec<Violation> {
         // The validator's other messages are plain, but they quote the value, which may be a secret.
         _ => one(plain(&error.masked_with("the value").to_string())),
     }
+}
+
+/// A name that the client chose, short enough to be shown.
+fn shortened(name: &str) -> String {
+    let mut characters = name.chars();
+    let mut text: String = characters.by_ref().take(MAX_NAME).collect();
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    text
 }
 
 /// JSON pointer to `body.<path>`, with `[n]` for items.
@@ -187,6 +226,9 @@ fn plain(message: &str) -> String {
 /// Postgres cannot store U+0000 in text; `meta` is kept as JSON, where it is an escape.
 fn find_nul(value: &Value, place: &mut String, found: &mut Vec<Violation>) {
     let length = place.len();
+    if found.len() >= MAX_VIOLATIONS {
+        return;
+    }
     match value {
         Value::String(text) if text.contains('\0') => found.push(Violation {
             location: place.clone(),

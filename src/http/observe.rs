@@ -10,6 +10,7 @@ use actix_web::body::BoxBody;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::header::HeaderName;
 use actix_web::http::header::HeaderValue;
@@ -47,7 +48,11 @@ pub async fn observe<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     };
     let trace = Trace::of(response.request());
-    add_headers(response.headers_mut(), &trace, state.app.is_draining());
+    add_headers(response.headers_mut(), &trace);
+    if state.app.is_draining() {
+        // A client that keeps its connection would keep the server from ending. actix ignores a header that says so.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     account(&state, &trace, &response, begun);
     Ok(response)
 }
@@ -75,7 +80,7 @@ fn header_bytes(headers: &HeaderMap) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-fn add_headers(headers: &mut HeaderMap, trace: &Trace, draining: bool) {
+fn add_headers(headers: &mut HeaderMap, trace: &Trace) {
     let mut add = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -91,10 +96,6 @@ fn add_headers(headers: &mut HeaderMap, trace: &Trace, draining: bool) {
         let policy = if trace.root_key.is_some() { "root-key" } else { "failed-authentications" };
         add("ratelimit-policy", format!("\"{policy}\";q={limit};w=60"));
         add("ratelimit", format!("\"{policy}\";r={remaining};t={reset}"));
-    }
-    if draining {
-        // A client that keeps its connection would keep the server from ending.
-        add("connection", "close".to_owned());
     }
 }
 

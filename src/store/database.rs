@@ -188,9 +188,27 @@ impl Db {
 /// One connection outside the pool, without a bound on statements: migrations.
 ///
 /// # Errors
-/// `service_unavailable` if the database cannot be reached.
+/// `service_unavailable` if the database cannot be reached, `invalid_input` if the connection string is malformed.
 pub fn connect(url: &str) -> Result<PgConnection> {
-    PgConnection::establish(&with_timeouts(url)).map_err(Error::unavailable)
+    PgConnection::establish(&with_timeouts(url)).map_err(|error| {
+        if is_malformed(url, &error.to_string()) {
+            return Error::new(
+                Code::InvalidInput,
+                "the connection string of the database (DATABASE_URL) is malformed: expected \
+                 postgres://user:password@host:port/database, special characters of the password percent-encoded",
+            );
+        }
+        Error::unavailable(error)
+    })
+}
+
+/// Whether a connection string could not be read, or not as it was meant. What libpq says of a server is safe to show;
+/// of a connection string that it cannot read it quotes a part, most likely of the password.
+fn is_malformed(url: &str, fault: &str) -> bool {
+    const OF_THE_SERVER: [&str; 4] = ["connection to server", "connect to server", "FATAL", "timeout"];
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()).unwrap_or_default();
+    let of_a_name = fault.contains("translate host name") && !fault.contains('@');
+    authority.matches('@').count() > 1 || !(of_a_name || OF_THE_SERVER.iter().any(|start| fault.starts_with(start)))
 }
 
 /// What each new connection is told.
@@ -238,7 +256,27 @@ fn with_timeouts(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::is_malformed;
     use super::with_timeouts;
+
+    #[test]
+    fn what_libpq_quotes_of_a_connection_string_is_not_shown() {
+        for quoted in [
+            "missing \"=\" after \"s3cret\" in connection info string",
+            "invalid percent-encoded token: \"s3cret%zz\"",
+            "could not translate host name \"s3cret@db\" to address: Name or service not known",
+            "invalid integer value \"s3cret\" for connection option \"port\"",
+        ] {
+            assert!(is_malformed("postgres://h/db", quoted), "{quoted}");
+        }
+        for said in [
+            "connection to server at \"127.0.0.1\", port 5432 failed: Connection refused",
+            "could not translate host name \"db\" to address: Name or service not known",
+        ] {
+            assert!(!is_malformed("postgres://u:p@h/db", said), "{said}");
+            assert!(is_malformed("postgres://u:p@rt@h/db", said), "{said}");
+        }
+    }
 
     #[test]
     fn a_connection_string_is_bounded_in_both_forms() {

@@ -39,7 +39,9 @@ pub fn reroll(
     let also: &[Action] = if recoverable { &[Action::EncryptKey] } else { &[] };
     let permit = caller.permit_inside(&api.id, also, Action::ReadKey, keys::not_found)?;
     let now = tx.now();
-    if old.expires_at.is_some_and(|at| at <= now) {
+    // Whoever waited for another reroll read its clock before that one ended the key; the last change is past all the same.
+    let surely_past = old.updated_at.map_or(now, |changed| changed.max(now));
+    if old.expires_at.is_some_and(|at| at <= surely_past) {
         return Err(Error::new(
             Code::PreconditionFailed,
             "This key has expired and cannot be rerolled. Create a new key, or move its `expires` with keys.updateKey first.",
