@@ -154,8 +154,8 @@ fn wrong_fields_are_refused_where_they_stand() {
         ("revalidateKeysCache", json!(1)),
         ("search", json!("x")),
         ("apiid", json!("x")),
-        // Not there yet.
-        ("externalId", json!("user_1")),
+        ("externalId", json!("")),
+        ("externalId", json!(null)),
     ] {
         let mut body = json!({"apiId": api});
         body[field] = value;

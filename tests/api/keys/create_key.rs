@@ -187,9 +187,6 @@ fn unknown_fields_are_refused_and_so_are_those_that_are_not_there_yet() {
         ("apiID", json!(api)),
         ("ownerId", json!("x")),
         ("keyId", json!("key_1")),
-        ("externalId", json!("user_1")),
-        ("roles", json!(["admin"])),
-        ("permissions", json!(["documents.read"])),
         ("credits", json!({"remaining": 1})),
         ("ratelimits", json!([{"name": "requests", "limit": 1, "duration": 1000, "autoApply": true}])),
     ] {
