@@ -8,6 +8,7 @@ use crate::model::error::Error;
 use crate::model::error::Lack;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
+use crate::model::id::IdentityId;
 use crate::model::id::RootKeyId;
 use crate::model::id::WorkspaceId;
 use std::sync::Arc;
@@ -38,8 +39,13 @@ pub enum On<'a> {
     Api(&'a ApiId),
     /// The API of something that the request names: its id counts and is not printed (decisions.md, rule 6).
     ApiOf(&'a ApiId),
-    /// The identity that the request names, by its id as far as it has one, else as it was sent.
-    Identity(&'a str),
+    /// The identity that the request names by its id or by its external id.
+    Identity {
+        /// Its id as far as there is one that the caller reaches, else what was sent: this counts.
+        id: &'a str,
+        /// What was sent: this is printed, if it has the form of an id.
+        sent: &'a str,
+    },
     /// The root key that the request names.
     RootKey(&'a RootKeyId),
 }
@@ -48,15 +54,19 @@ impl On<'_> {
     fn id_for(&self, action: Action) -> Option<&str> {
         match self {
             Self::Api(id) | Self::ApiOf(id) if action.resource() == Resource::Api => Some(id.as_str()),
-            Self::Identity(id) if action.resource() == Resource::Identity => Some(id),
+            Self::Identity { id, .. } if action.resource() == Resource::Identity => Some(id),
             Self::RootKey(id) if action.resource() == Resource::RootKey => Some(id.as_str()),
-            Self::Any | Self::Api(_) | Self::ApiOf(_) | Self::Identity(_) | Self::RootKey(_) => None,
+            Self::Any | Self::Api(_) | Self::ApiOf(_) | Self::Identity { .. } | Self::RootKey(_) => None,
         }
     }
 
     fn printed_id_for(&self, action: Action) -> Option<&str> {
         match self {
-            Self::Api(_) | Self::Identity(_) | Self::RootKey(_) => self.id_for(action),
+            Self::Api(_) | Self::RootKey(_) => self.id_for(action),
+            // No grant names an external id.
+            Self::Identity { sent, .. } => {
+                self.id_for(action).and(Some(*sent)).filter(|sent| IdentityId::has_form(sent))
+            }
             Self::Any | Self::ApiOf(_) => None,
         }
     }
@@ -139,6 +149,13 @@ impl Caller {
         self.grants.on(action, api.as_str())
     }
 
+    /// Whether everything that the operation needs of identities is held for this one.
+    #[must_use]
+    pub fn reaches(&self, identity: &IdentityId) -> bool {
+        let of_identities = self.needs.iter().filter(|action| action.resource() == Resource::Identity);
+        of_identities.into_iter().all(|action| self.grants.on(*action, identity.as_str()))
+    }
+
     /// The row of an operation lists whatever it may ever ask for, so that the table tells the whole truth.
     fn listed(&self, also: &[Action]) -> Result<()> {
         match also.iter().find(|action| !self.also.contains(action)) {
@@ -201,6 +218,7 @@ mod tests {
     use crate::model::code::Code;
     use crate::model::error::Error;
     use crate::model::id::ApiId;
+    use crate::model::id::IdentityId;
     use crate::model::id::RootKeyId;
     use crate::model::id::WorkspaceId;
     use std::sync::Arc;
@@ -262,6 +280,19 @@ mod tests {
         let api = ApiId::from_text("api_secret");
         let error = caller(&["api.*.read_key"]).permit(On::ApiOf(&api)).unwrap_err();
         assert!(!format!("{} {:?}", error.detail, error.lack).contains("api_secret"));
+    }
+
+    #[test]
+    fn an_identity_is_printed_only_by_an_id_that_was_sent() {
+        let id = IdentityId::generate();
+        let mut caller = caller(&[]);
+        caller.needs = &[Action::UpdateIdentity, Action::AddPermissionToKey];
+        let lack = |sent: &str| caller.permit(On::Identity { id: id.as_str(), sent }).unwrap_err().lack.unwrap();
+        let everywhere = ["identity.*.update_identity", "rbac.*.add_permission_to_key"];
+        assert_eq!(lack("customer.42").required, [everywhere]);
+        let by_id = lack(id.as_str());
+        assert_eq!(by_id.required.len(), 2);
+        assert_eq!(by_id.missing, [Action::UpdateIdentity.on(id.as_str()), everywhere[1].to_owned()]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::authz::caller::Caller;
+use crate::http::envelope::Empty;
 use crate::model::error::Result;
 use crate::model::origin::Origin;
 use crate::model::page::Page;
@@ -48,11 +49,11 @@ impl Call {
     }
 }
 
-/// The `data` of an answer, with the cursor of the next page for lists.
+/// The `data` of an answer, if it has any, with the cursor of the next page for lists.
 #[derive(Debug)]
 pub struct Reply<T> {
     /// `data`.
-    pub data: T,
+    pub data: Option<T>,
     /// `pagination.cursor`; the outer `None` is no list.
     pub next: Option<Option<String>>,
 }
@@ -61,7 +62,15 @@ impl<T> Reply<T> {
     /// An answer that is no list.
     #[must_use]
     pub fn new(data: T) -> Self {
-        Self { data, next: None }
+        Self { data: Some(data), next: None }
+    }
+}
+
+impl Reply<Empty> {
+    /// An answer of `meta` alone.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { data: None, next: None }
     }
 }
 
@@ -69,6 +78,6 @@ impl<T> Reply<Vec<T>> {
     /// One page of a list.
     #[must_use]
     pub fn page(page: Page<T>) -> Self {
-        Self { data: page.rows, next: Some(page.next) }
+        Self { data: Some(page.rows), next: Some(page.next) }
     }
 }

@@ -1,4 +1,4 @@
-//! The envelope of a success: `meta`, `data`, and `pagination` for lists.
+//! The envelope of a success: `meta`, `data` (all operations but one), and `pagination` for lists.
 
 use crate::http::call::Reply;
 use crate::model::id::RequestId;
@@ -19,7 +19,8 @@ pub struct Meta<'a> {
 #[derive(Debug, Serialize)]
 struct Success<'a, T: Serialize> {
     meta: Meta<'a>,
-    data: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pagination: Option<Pagination<'a>>,
 }
@@ -39,7 +40,7 @@ struct Pagination<'a> {
 pub fn success<T: Serialize>(request_id: &RequestId, reply: &Reply<T>) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Success {
         meta: Meta { request_id },
-        data: &reply.data,
+        data: reply.data.as_ref(),
         pagination: reply
             .next
             .as_ref()

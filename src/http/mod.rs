@@ -7,6 +7,7 @@ pub mod client;
 pub mod contract;
 pub mod docs;
 pub mod envelope;
+pub mod identities;
 pub mod keys;
 pub mod observe;
 pub mod operations;

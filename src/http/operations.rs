@@ -1,18 +1,26 @@
 //! THE TABLE of operations: wire name, permissions, handler. Routing, authorization, the tests and the README come from it.
 
 use crate::authz::action::Action;
+use crate::authz::action::Action::AddPermissionToKey;
 use crate::authz::action::Action::CreateApi;
+use crate::authz::action::Action::CreateIdentity;
 use crate::authz::action::Action::CreateKey;
+use crate::authz::action::Action::CreatePermission;
 use crate::authz::action::Action::DecryptKey;
 use crate::authz::action::Action::DeleteApi;
+use crate::authz::action::Action::DeleteIdentity;
 use crate::authz::action::Action::DeleteKey;
 use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::ReadApi;
+use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
+use crate::authz::action::Action::RemovePermissionFromKey;
 use crate::authz::action::Action::UpdateApi;
+use crate::authz::action::Action::UpdateIdentity;
 use crate::authz::action::Action::UpdateKey;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::apis;
+use crate::http::identities;
 use crate::http::keys;
 use crate::http::rpc::rpc;
 use actix_web::Route;
@@ -46,6 +54,15 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.updateKey",  &[UpdateKey],        || rpc(keys::update_key)),
     op("keys.rerollKey",  &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
     op("keys.deleteKey",  &[DeleteKey],        || rpc(keys::delete_key)),
+
+    op("identities.createIdentity", &[CreateIdentity], || rpc(identities::create_identity)),
+    op("identities.getIdentity",    &[ReadIdentity],   || rpc(identities::get_identity)),
+    op("identities.listIdentities", &[ReadIdentity],   || rpc(identities::list_identities)),
+    op("identities.updateIdentity", &[UpdateIdentity], || rpc(identities::update_identity)),
+    op("identities.deleteIdentity", &[DeleteIdentity], || rpc(identities::delete_identity)),
+    op("identities.setPermissions", &[UpdateIdentity, AddPermissionToKey, RemovePermissionFromKey],
+        || rpc(identities::set_permissions)).also(&[CreatePermission]),
+    op("identities.setRoles",       &[UpdateIdentity], || rpc(identities::set_roles)),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {

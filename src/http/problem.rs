@@ -15,6 +15,8 @@ use serde::Serialize;
 const REALM: &str = "Bearer realm=\"keyward\"";
 /// A header longer than this helps nobody and may break a proxy on the way.
 const MAX_HEADER: usize = 4096;
+/// Unkey's SDK decodes the errors of this operation as problem+json only.
+const ALWAYS_PROBLEM: &str = "identities.deleteIdentity";
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -72,7 +74,7 @@ pub fn response(error: &Error, trace: &Trace, docs_base: &str, accept: Option<&s
     };
     let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
-    response.content_type(media_type(error, accept));
+    response.content_type(media_type(error, trace.operation, accept));
     if let Some(challenge) = challenge(error.code) {
         response.insert_header((header::WWW_AUTHENTICATE, challenge));
     }
@@ -93,12 +95,12 @@ pub fn accept(headers: &HeaderMap) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// Errors of the schema check and faults are always plain JSON, a 429 always problem+json, since Unkey's SDK decodes it
-/// as nothing else; all others go by `Accept` (common.md section 1).
-fn media_type(error: &Error, accept: Option<&str>) -> &'static str {
+/// Errors of the schema check and faults are always plain JSON, a 429 and all of one operation always problem+json, since
+/// Unkey's SDK decodes them as nothing else; all others go by `Accept` (common.md section 1).
+fn media_type(error: &Error, operation: &str, accept: Option<&str>) -> &'static str {
     const JSON: &str = "application/json";
     const PROBLEM: &str = "application/problem+json";
-    if error.code.row().status == 429 {
+    if error.code.row().status == 429 || operation == ALWAYS_PROBLEM {
         return PROBLEM;
     }
     let of_the_schema_check = error.code == Code::InvalidInput && !error.violations.is_empty();
@@ -133,6 +135,7 @@ fn fits(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::ALWAYS_PROBLEM;
     use super::media_type;
     use crate::model::code::Code;
     use crate::model::error::Error;
@@ -149,10 +152,14 @@ mod tests {
             (Some("text/html, application/*;q=0.5"), problem),
             (Some("Application/Problem+JSON"), problem),
         ] {
-            assert_eq!(media_type(&not_found, accept), expected, "{accept:?}");
+            assert_eq!(media_type(&not_found, "keys.getKey", accept), expected, "{accept:?}");
+            assert_eq!(media_type(&not_found, ALWAYS_PROBLEM, accept), problem, "{accept:?}");
         }
-        assert_eq!(media_type(&Error::invalid("body", "", None), Some("*/*")), json);
-        assert_eq!(media_type(&Error::unexpected("x"), Some("*/*")), json);
-        assert_eq!(media_type(&Error::new(Code::WorkspaceRateLimited, ""), Some(json)), problem);
+        let any = |error: &Error, operation: &str| media_type(error, operation, Some("*/*"));
+        assert_eq!(any(&Error::invalid("body", "", None), "keys.getKey"), json);
+        assert_eq!(any(&Error::unexpected("x"), "keys.getKey"), json);
+        assert_eq!(any(&Error::invalid("body", "", None), ALWAYS_PROBLEM), problem);
+        assert_eq!(any(&Error::unexpected("x"), ALWAYS_PROBLEM), problem);
+        assert_eq!(media_type(&Error::new(Code::WorkspaceRateLimited, ""), "keys.getKey", Some(json)), problem);
     }
 }

@@ -13,6 +13,9 @@ use serde::Serialize;
 use std::fmt;
 use std::marker::PhantomData;
 
+/// Characters of an id after its prefix.
+const DIGITS: usize = 22;
+
 /// What an id names.
 pub trait Kind: fmt::Debug + Clone + Copy + PartialEq + Eq + std::hash::Hash + PartialOrd + Ord + 'static {
     /// First part of the id, before the underscore.
@@ -38,6 +41,13 @@ impl<K: Kind> Id<K> {
         Self(text.into(), PhantomData)
     }
 
+    /// Whether a text has the form of an id that was issued.
+    #[must_use]
+    pub fn has_form(text: &str) -> bool {
+        let rest = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')).unwrap_or_default();
+        rest.len() == DIGITS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -45,10 +55,10 @@ impl<K: Kind> Id<K> {
     }
 }
 
-/// Base58 of a fresh UUIDv7, padded to 22 characters: equal lengths keep the order of the bytes.
+/// Base58 of a fresh UUIDv7, padded: equal lengths keep the order of the bytes.
 fn base58_uuid() -> String {
     let digits = bs58::encode(uuid::Uuid::now_v7().as_bytes()).into_string();
-    format!("{digits:1>22}")
+    format!("{digits:1>DIGITS$}")
 }
 
 impl<K: Kind> fmt::Debug for Id<K> {
@@ -127,6 +137,7 @@ mod tests {
     fn ids_have_prefix_and_alphabet_of_the_contract() {
         let id = RequestId::generate();
         let rest = id.as_str().strip_prefix("req_").unwrap();
+        assert!(RequestId::has_form(id.as_str()) && !KeyId::has_form(id.as_str()));
         assert_eq!(rest.len(), 22);
         assert!(rest.chars().all(|c| c.is_ascii_alphanumeric()));
     }

@@ -5,10 +5,17 @@ use crate::model::id::IdentityId;
 use crate::model::id::WorkspaceId;
 use crate::model::meta::Meta;
 use crate::model::schema::identities;
+use diesel::deserialize::FromSql;
+use diesel::deserialize::FromSqlRow;
+use diesel::pg::Pg;
+use diesel::pg::PgValue;
 use diesel::prelude::AsChangeset;
 use diesel::prelude::Insertable;
 use diesel::prelude::Queryable;
 use diesel::prelude::Selectable;
+use diesel::sql_types::Json;
+use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// One identity.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -28,6 +35,30 @@ pub struct Identity {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Option<Timestamp>,
+}
+
+/// What an identity holds itself, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, FromSqlRow)]
+pub struct Holdings {
+    /// Slugs of its permissions.
+    pub permissions: BTreeSet<String>,
+    /// Names of its roles.
+    pub roles: BTreeSet<String>,
+}
+
+impl FromSql<Json, Pg> for Holdings {
+    fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        Ok(serde_json::from_slice(bytes.as_bytes())?)
+    }
+}
+
+/// An identity with everything that answers show of it.
+#[derive(Clone, Debug)]
+pub struct FullIdentity {
+    /// The identity.
+    pub identity: Identity,
+    /// What it holds.
+    pub holdings: Holdings,
 }
 
 /// What may be changed; `None` keeps, `Some(None)` clears.

@@ -4,19 +4,37 @@ use crate::authz::caller::Permit;
 use crate::model::change::Change;
 use crate::model::id::IdentityId;
 use crate::model::id::WorkspaceId;
+use crate::model::identity::FullIdentity;
+use crate::model::identity::Holdings;
 use crate::model::identity::Identity;
+use crate::model::identity::IdentityChanges;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
+use crate::model::page::PageRequest;
+use crate::model::permission::Permission;
+use crate::model::permission::Role;
 use crate::model::schema::identities;
+use crate::model::schema::identity_permissions;
+use crate::model::schema::identity_roles;
+use crate::model::schema::permissions;
+use crate::model::schema::roles;
+use crate::store::access;
+use crate::store::apis::literal;
 use crate::store::tx::AuditEvent;
 use crate::store::tx::Tx;
+use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
 use diesel::OptionalExtension;
+use diesel::PgTextExpressionMethods;
 use diesel::QueryDsl;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
 use diesel::upsert::DecoratableTarget;
+
+fn full_identity((identity, holdings): (Identity, Holdings)) -> FullIdentity {
+    FullIdentity { identity, holdings }
+}
 
 /// The live identity with this external id.
 ///
@@ -30,6 +48,65 @@ pub fn by_external_id(tx: &mut Tx<'_>, workspace: &WorkspaceId, external_id: &st
         .select(Identity::as_select())
         .first(tx.connection)
         .optional()
+}
+
+/// The live identity with this id, or else the one with this external id.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn named(tx: &mut Tx<'_>, workspace: &WorkspaceId, text: &str) -> QueryResult<Option<FullIdentity>> {
+    let row: Option<(Identity, Holdings)> = identities::table
+        .filter(identities::workspace_id.eq(workspace))
+        .filter(identities::id.eq(text).or(identities::external_id.eq(text)))
+        .filter(identities::deleted_at.is_null())
+        .order(identities::id.eq(text).desc())
+        .select((Identity::as_select(), access::of_identity()))
+        .first(tx.connection)
+        .optional()?;
+    Ok(row.map(full_identity))
+}
+
+/// Locks a live identity until the transaction ends; says whether there still is one. Keys may be given to it meanwhile.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn lock(tx: &mut Tx<'_>, permit: &Permit, id: &IdentityId) -> QueryResult<bool> {
+    let locked: Option<IdentityId> = identities::table
+        .filter(identities::id.eq(id))
+        .filter(identities::workspace_id.eq(permit.workspace()))
+        .filter(identities::deleted_at.is_null())
+        .select(identities::id)
+        .for_no_key_update()
+        .first(tx.connection)
+        .optional()?;
+    Ok(locked.is_some())
+}
+
+/// A page of the live identities of a workspace whose id or external id holds `search`, in any letter case.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn list(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    search: Option<&str>,
+    page: &PageRequest,
+) -> QueryResult<Vec<FullIdentity>> {
+    let mut query = identities::table
+        .filter(identities::workspace_id.eq(workspace))
+        .filter(identities::deleted_at.is_null())
+        .order(identities::id)
+        .limit(page.fetch())
+        .select((Identity::as_select(), access::of_identity()))
+        .into_boxed();
+    if let Some(cursor) = &page.cursor {
+        query = query.filter(identities::id.ge(cursor));
+    }
+    if let Some(search) = search {
+        let pattern = format!("%{}%", literal(search));
+        query = query.filter(identities::id.ilike(pattern.clone()).or(identities::external_id.ilike(pattern)));
+    }
+    Ok(query.load::<(Identity, Holdings)>(tx.connection)?.into_iter().map(full_identity).collect())
 }
 
 /// Stores an identity unless its external id is taken; says whether it did. Racing calls end with one identity.
@@ -48,6 +125,81 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &Identity) -> QueryResult<b
     }
     record(tx, permit, Event::IdentityCreate, "created", &new.id, &new.external_id);
     Ok(true)
+}
+
+/// Changes a live identity, which moves its `updated_at` even if nothing else changes; `None` if there is none.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn update(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    id: &IdentityId,
+    changes: &IdentityChanges,
+) -> QueryResult<Option<FullIdentity>> {
+    let now = tx.now();
+    let row: Option<(Identity, Holdings)> = diesel::update(
+        identities::table
+            .filter(identities::id.eq(id))
+            .filter(identities::workspace_id.eq(permit.workspace()))
+            .filter(identities::deleted_at.is_null()),
+    )
+    .set((changes, identities::updated_at.eq(now)))
+    .returning((Identity::as_returning(), access::of_identity()))
+    .get_result(tx.connection)
+    .optional()?;
+    let Some(full) = row.map(full_identity) else { return Ok(None) };
+    record(tx, permit, Event::IdentityUpdate, "updated", id, &full.identity.external_id);
+    Ok(Some(full))
+}
+
+/// Deletes a live identity; says whether it did. Its keys keep their rows: whoever asks for an owner asks for a live one.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &IdentityId) -> QueryResult<bool> {
+    let now = tx.now();
+    let external_id: Option<String> = diesel::update(
+        identities::table
+            .filter(identities::id.eq(id))
+            .filter(identities::workspace_id.eq(permit.workspace()))
+            .filter(identities::deleted_at.is_null()),
+    )
+    .set(identities::deleted_at.eq(now))
+    .returning(identities::external_id)
+    .get_result(tx.connection)
+    .optional()?;
+    let Some(external_id) = external_id else { return Ok(false) };
+    record(tx, permit, Event::IdentityDelete, "deleted", id, &external_id);
+    Ok(true)
+}
+
+/// The permissions that an identity holds itself, by slug.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn permissions(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &IdentityId) -> QueryResult<Vec<Permission>> {
+    identity_permissions::table
+        .inner_join(permissions::table)
+        .filter(identity_permissions::identity_id.eq(id))
+        .filter(identity_permissions::workspace_id.eq(workspace))
+        .order(permissions::slug)
+        .select(Permission::as_select())
+        .load(tx.connection)
+}
+
+/// The roles of an identity, by name.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn roles(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &IdentityId) -> QueryResult<Vec<Role>> {
+    identity_roles::table
+        .inner_join(roles::table)
+        .filter(identity_roles::identity_id.eq(id))
+        .filter(identity_roles::workspace_id.eq(workspace))
+        .order(roles::name)
+        .select(Role::as_select())
+        .load(tx.connection)
 }
 
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, id: &IdentityId, external_id: &str) {

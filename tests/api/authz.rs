@@ -16,6 +16,8 @@ pub struct Scene<'w> {
     api: String,
     other_api: String,
     key: MadeKey,
+    identity: String,
+    other_identity: String,
 }
 
 impl Scene<'static> {
@@ -24,7 +26,12 @@ impl Scene<'static> {
         let api = world.api_with(json!({"recoverable": true}));
         let other_api = world.api();
         let key = world.key(&api, json!({"recoverable": true}));
-        Self { world, api, other_api, key }
+        let identity = |name: &str| {
+            let data = world.admin.ok("identities.createIdentity", json!({"externalId": name}));
+            data["identityId"].as_str().unwrap().to_owned()
+        };
+        let (identity, other_identity) = (identity("customer.1"), identity("customer.2"));
+        Self { world, api, other_api, key, identity, other_identity }
     }
 }
 
@@ -35,6 +42,8 @@ enum Rule {
     Everywhere,
     /// Rule 2: the request names the API; 403 if it is not covered.
     Names,
+    /// Rule 2 of identities.
+    NamesIdentity,
     /// Rule 3: the request names something inside an API; 404 if that may not even be read.
     Inside(&'static str),
     /// Rule 4: `200 NOT_FOUND`.
@@ -88,8 +97,19 @@ fn permissions(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
 
 // ---- identities.*
 
-fn identities(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
-    missing(operation.name)
+fn identities(operation: &Operation, scene: &Scene<'_>) -> Fixture {
+    let identity = &scene.identity;
+    let of = |rule, body| Fixture { rule, body, also: operation.also };
+    match operation.name {
+        "identities.createIdentity" => of(Rule::Everywhere, json!({"externalId": "another"})),
+        "identities.listIdentities" => of(Rule::Everywhere, json!({})),
+        "identities.getIdentity" => of(Rule::NamesIdentity, json!({"identity": identity})),
+        "identities.updateIdentity" => of(Rule::NamesIdentity, json!({"identity": identity, "enabled": false})),
+        "identities.deleteIdentity" => of(Rule::NamesIdentity, json!({"identity": identity})),
+        "identities.setPermissions" => of(Rule::NamesIdentity, json!({"identity": identity, "permissions": ["new"]})),
+        "identities.setRoles" => of(Rule::NamesIdentity, json!({"identity": identity, "roles": []})),
+        other => missing(other),
+    }
 }
 
 // ---- rootKeys.*, workspace.*
@@ -112,6 +132,16 @@ fn needed(operation: &Operation, fixture: &Fixture) -> Vec<Action> {
 
 fn tuples(actions: &[Action], id: &str) -> Vec<String> {
     actions.iter().map(|action| action.on(id)).collect()
+}
+
+/// The same for the one resource that a row is about. There is no form with an id for `rbac`.
+fn concrete(actions: &[Action], api: &str, identity: &str) -> Vec<String> {
+    let id = |action: &Action| match action.on("").split('.').next() {
+        Some("identity") => identity,
+        Some("rbac") => "*",
+        _ => api,
+    };
+    actions.iter().map(|action| action.on(id(action))).collect()
 }
 
 /// Calls, and shows that a refusal changed nothing.
@@ -193,7 +223,7 @@ fn exactly_the_minimal_set_suffices_for_the_one_resource() {
     for operation in OPERATIONS {
         let scene = Scene::new();
         let fixture = fixture(operation, &scene);
-        let client = scene.world.root_key(&tuples(&needed(operation, &fixture), &scene.api));
+        let client = scene.world.root_key(&concrete(&needed(operation, &fixture), &scene.api, &scene.identity));
         if fixture.rule == Rule::Everywhere {
             refused(&scene, &client, operation, &fixture.body)
                 .refused(403, "unkey/authorization/insufficient_permissions");
@@ -208,9 +238,10 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
     let scene = Scene::new();
     for operation in OPERATIONS {
         let fixture = fixture(operation, &scene);
-        let elsewhere = scene.world.root_key(&tuples(&needed(operation, &fixture), &scene.other_api));
+        let elsewhere = concrete(&needed(operation, &fixture), &scene.other_api, &scene.other_identity);
+        let elsewhere = scene.world.root_key(&elsewhere);
         match fixture.rule {
-            Rule::Everywhere | Rule::Names => {
+            Rule::Everywhere | Rule::Names | Rule::NamesIdentity => {
                 let answer = refused(&scene, &elsewhere, operation, &fixture.body);
                 answer.refused(403, "unkey/authorization/insufficient_permissions");
                 assert_named_like_a_missing_one(&elsewhere, operation, &fixture, &answer);
@@ -237,12 +268,17 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
     }
 }
 
-/// Rule 2: the refusal is the same whether or not the named API exists.
+/// Rule 2: the refusal is the same whether or not what is named exists.
 fn assert_named_like_a_missing_one(client: &Client, operation: &Operation, fixture: &Fixture, answer: &Answer) {
-    let Some(api) = fixture.body["apiId"].as_str() else { return };
+    let (field, never) = if fixture.rule == Rule::NamesIdentity {
+        ("identity", "id_11111111111111neverwas")
+    } else {
+        ("apiId", "api_that_never_was")
+    };
+    let Some(named) = fixture.body[field].as_str() else { return };
     let mut body = fixture.body.clone();
-    body["apiId"] = json!("api_that_never_was");
+    body[field] = json!(never);
     let missing = client.call(operation.name, body);
-    let expected = answer.without_request_id().to_string().replace(api, "api_that_never_was");
+    let expected = answer.without_request_id().to_string().replace(named, never);
     assert_eq!(missing.without_request_id().to_string(), expected);
 }

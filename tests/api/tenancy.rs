@@ -10,10 +10,13 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let (mine, theirs) = (World::new(), World::new());
     let api = theirs.api_with(json!({"recoverable": true}));
     let key = theirs.key(&api, json!({"recoverable": true, "name": "theirs"}));
+    let identity = theirs.admin.ok("identities.createIdentity", json!({"externalId": "theirs"}));
+    let identity = identity["identityId"].as_str().unwrap();
+    let unknown_identity = "id_that_never_was";
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
-        let with = |api: &str, id: &str, plaintext: &str| -> Option<Value> {
+        let with = |api: &str, id: &str, plaintext: &str, identity: &str| -> Option<Value> {
             Some(match operation.name {
                 "apis.createApi" | "apis.listApis" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
@@ -25,13 +28,19 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "keys.updateKey" => json!({"keyId": id, "enabled": false}),
                 "keys.rerollKey" => json!({"keyId": id, "expiration": 0}),
                 "keys.deleteKey" => json!({"keyId": id, "permanent": true}),
+                "identities.createIdentity" | "identities.listIdentities" => return None,
+                "identities.getIdentity" | "identities.deleteIdentity" => json!({"identity": identity}),
+                "identities.updateIdentity" => json!({"identity": identity, "enabled": false}),
+                "identities.setPermissions" => json!({"identity": identity, "permissions": ["mine"]}),
+                "identities.setRoles" => json!({"identity": identity, "roles": []}),
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };
-        let Some(body) = with(&api, &key.id, &key.plaintext) else { continue };
+        let Some(body) = with(&api, &key.id, &key.plaintext, identity) else { continue };
         let before = theirs.everything();
         let foreign = mine.admin.call(operation.name, body);
-        let unknown = mine.admin.call(operation.name, with(unknown_api, unknown_key, "sk_never").unwrap());
+        let unknown =
+            mine.admin.call(operation.name, with(unknown_api, unknown_key, "sk_never", unknown_identity).unwrap());
         assert_eq!(foreign.without_request_id(), unknown.without_request_id(), "{}", operation.name);
         if operation.name == "keys.verifyKey" {
             assert_eq!(foreign.data(), &json!({"valid": false, "code": "NOT_FOUND"}));
@@ -40,7 +49,8 @@ fn what_belongs_to_another_workspace_does_not_exist() {
         }
         assert_eq!(before, theirs.everything(), "{} changed another workspace", operation.name);
     }
-    let listed = mine.admin.ok("apis.listApis", json!({}));
-    assert_eq!(listed, json!([]));
+    for list in ["apis.listApis", "identities.listIdentities"] {
+        assert_eq!(mine.admin.ok(list, json!({})), json!([]));
+    }
     assert_eq!(theirs.verdict(&key.plaintext), "VALID");
 }

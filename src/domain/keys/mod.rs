@@ -22,7 +22,7 @@ pub fn not_found() -> Error {
 ///
 /// # Errors
 /// `invalid_input`.
-fn check_meta(meta: Option<&Meta>) -> Result<()> {
+pub(in crate::domain) fn check_meta(meta: Option<&Meta>) -> Result<()> {
     match meta.map(|meta| meta.as_json().len()) {
         Some(bytes) if bytes > Meta::MAX_BYTES => Err(Error::invalid(
             "body.meta",

@@ -1,0 +1,28 @@
+//! `identities.updateIdentity`.
+
+use crate::domain::identities;
+use crate::http::call::Call;
+use crate::http::call::Reply;
+use crate::http::identities::IdentityResponse;
+use crate::model::error::Result;
+use crate::model::identity::IdentityChanges;
+use crate::model::meta::Meta;
+use serde::Deserialize;
+
+/// Request of `identities.updateIdentity`.
+#[derive(Debug, Deserialize)]
+pub struct UpdateIdentityRequest {
+    identity: String,
+    meta: Option<Meta>,
+    enabled: Option<bool>,
+}
+
+/// `identities.updateIdentity`.
+///
+/// # Errors
+/// As [`identities::update`].
+pub async fn update_identity(call: Call, request: UpdateIdentityRequest) -> Result<Reply<IdentityResponse>> {
+    let changes = IdentityChanges { meta: request.meta.map(Some), enabled: request.enabled };
+    let updated = call.write(move |tx, caller, _| identities::update(tx, caller, &request.identity, &changes)).await?;
+    Ok(Reply::new(IdentityResponse::from(updated)))
+}
