@@ -135,7 +135,7 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &ApiId) -> QueryResult<bool>
 }
 
 /// Text that `ILIKE` takes as it stands.
-fn literal(text: &str) -> String {
+pub(in crate::store) fn literal(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 

@@ -10,10 +10,13 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let (mine, theirs) = (World::new(), World::new());
     let api = theirs.api_with(json!({"recoverable": true}));
     let key = theirs.key(&api, json!({"recoverable": true, "name": "theirs"}));
+    theirs.admin.ok("permissions.createRole", json!({"name": "their role", "permissions": ["their.permission"]}));
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
         let with = |api: &str, id: &str, plaintext: &str| -> Option<Value> {
+            let [role, permission] =
+                if api == unknown_api { ["no role", "no.permission"] } else { ["their role", "their.permission"] };
             Some(match operation.name {
                 "apis.createApi" | "apis.listApis" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
@@ -25,6 +28,17 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "keys.updateKey" => json!({"keyId": id, "enabled": false}),
                 "keys.rerollKey" => json!({"keyId": id, "expiration": 0}),
                 "keys.deleteKey" => json!({"keyId": id, "permanent": true}),
+                "keys.addPermissions" | "keys.setPermissions" | "keys.removePermissions" => {
+                    json!({"keyId": id, "permissions": ["their.permission"]})
+                }
+                "keys.addRoles" | "keys.setRoles" | "keys.removeRoles" => json!({"keyId": id, "roles": ["their role"]}),
+                "permissions.createPermission" | "permissions.createRole" => return None,
+                "permissions.listPermissions" | "permissions.listRoles" => return None,
+                "permissions.getPermission" | "permissions.deletePermission" => json!({"permission": permission}),
+                "permissions.updatePermission" => json!({"permission": permission, "slug": "mine.now"}),
+                "permissions.getRole" | "permissions.deleteRole" => json!({"role": role}),
+                "permissions.updateRole" => json!({"role": role, "name": "mine now"}),
+                "permissions.setRolePermissions" => json!({"role": role, "permissions": []}),
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };
@@ -42,5 +56,11 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     }
     let listed = mine.admin.ok("apis.listApis", json!({}));
     assert_eq!(listed, json!([]));
+    for operation in ["permissions.listPermissions", "permissions.listRoles"] {
+        assert_eq!(mine.admin.ok(operation, json!({})), json!([]));
+    }
+    // What they call theirs is free here.
+    mine.admin.ok("permissions.createPermission", json!({"name": "mine", "slug": "their.permission"}));
+    mine.admin.ok("permissions.createRole", json!({"name": "their role"}));
     assert_eq!(theirs.verdict(&key.plaintext), "VALID");
 }
