@@ -2,8 +2,10 @@
 
 use crate::harness::Answer;
 use crate::harness::Client;
+use crate::harness::Server;
 use crate::harness::World;
 use crate::harness::fixtures::MadeKey;
+use crate::harness::server::Options;
 use keyward::authz::action::Action;
 use keyward::authz::action::Resource;
 use keyward::http::operations::OPERATIONS;
@@ -24,7 +26,13 @@ pub struct Scene<'w> {
 
 impl Scene<'static> {
     fn new() -> Self {
-        let world = World::new();
+        Self::on(Server::shared())
+    }
+}
+
+impl<'s> Scene<'s> {
+    fn on(server: &'s Server) -> Self {
+        let world = World::on(server);
         let api = world.api_with(json!({"recoverable": true}));
         let other_api = world.api();
         let key = world.key(&api, json!({"recoverable": true}));
@@ -156,7 +164,8 @@ fn refused(scene: &Scene<'_>, client: &Client, operation: &Operation, body: &Val
 
 #[test]
 fn without_a_root_key_nobody_learns_or_changes_anything() {
-    let scene = Scene::new();
+    let server = Options::default().flags("--auth-failures-per-minute 0").start();
+    let scene = Scene::on(&server);
     for operation in OPERATIONS {
         let anonymous = scene.world.anonymous();
         let answer = refused(&scene, &anonymous, operation, &json!({"nonsense": true}));
