@@ -121,7 +121,18 @@ impl Caller {
     /// `insufficient_permissions`, naming everything that is missing.
     pub fn somewhere(&self, also: &[Action]) -> Result<()> {
         self.listed(also)?;
-        self.judge(also, Grants::anywhere).map_err(|unheld| self.denied(also, &unheld, On::Any))
+        let held = |grants: &Grants, action: Action| match action.resource() {
+            // There is no single one of these: an id in a grant means nothing.
+            Resource::Rbac => grants.everywhere(action),
+            Resource::Api
+            | Resource::Identity
+            | Resource::Ratelimit
+            | Resource::Portal
+            | Resource::RootKey
+            | Resource::Decision
+            | Resource::AuditLog => grants.anywhere(action),
+        };
+        self.judge(also, held).map_err(|unheld| self.denied(also, &unheld, On::Any))
     }
 
     /// Leave for the operation on something *inside* an API that the request did not name (rule 3): what the caller may
@@ -136,7 +147,9 @@ impl Caller {
         read: Action,
         hidden: impl Fn() -> Error,
     ) -> Result<Permit> {
-        let acts = self.needs.iter().any(|action| self.grants.on(*action, api.as_str()));
+        // What is about no single API tells nothing of this one.
+        let acts =
+            self.needs.iter().any(|action| action.resource() == Resource::Api && self.grants.on(*action, api.as_str()));
         if !acts && !self.grants.on(read, api.as_str()) {
             return Err(hidden());
         }
@@ -273,6 +286,26 @@ mod tests {
             code(&["api.api_1.create_key", "api.api_2.read_key"], &foreign),
             Some(Code::InsufficientPermissions)
         );
+    }
+
+    #[test]
+    fn what_is_about_no_api_reveals_none() {
+        let of_key = |tuples: &[&str]| Caller {
+            operation: "keys.addRoles",
+            needs: &[Action::UpdateKey, Action::AddRoleToKey],
+            ..caller(tuples)
+        };
+        let api = ApiId::from_text("api_2");
+        let hidden = || Error::new(Code::KeyNotFound, "");
+        let code = |tuples: &[&str]| {
+            let caller = of_key(tuples);
+            let somewhere = caller.somewhere(&[]);
+            somewhere.and_then(|()| caller.permit_inside(&api, &[], Action::ReadKey, hidden)).map_err(|e| e.code).err()
+        };
+        assert_eq!(code(&["api.api_1.update_key", "rbac.*.add_role_to_key"]), Some(Code::KeyNotFound));
+        assert_eq!(code(&["api.api_2.update_key", "rbac.*.add_role_to_key"]), None);
+        assert_eq!(code(&["api.api_2.update_key", "rbac.api_2.add_role_to_key"]), Some(Code::InsufficientPermissions));
+        assert_eq!(code(&["api.api_1.update_key", "rbac.api_1.add_role_to_key"]), Some(Code::InsufficientPermissions));
     }
 
     #[test]

@@ -128,10 +128,9 @@ pub fn delete(tx: &mut Tx<'_>, caller: &Caller, name: &str) -> Result<()> {
 /// In this order: `insufficient_permissions`, `identity_not_found`, `insufficient_permissions` to make permissions.
 pub fn set_permissions(tx: &mut Tx<'_>, caller: &Caller, name: &str, slugs: &[String]) -> Result<Vec<Permission>> {
     let (permit, id) = locked(tx, caller, name)?;
-    if !permissions::missing(tx, &permit, slugs)?.is_empty() {
-        caller.permit_also(On::Identity { id: id.as_str(), sent: name }, &[Action::CreatePermission])?;
-    }
-    let wanted = permissions::ensure(tx, &permit, slugs)?;
+    let wanted = permissions::ensure_if(tx, &permit, slugs, || {
+        caller.permit_also(On::Identity { id: id.as_str(), sent: name }, &[Action::CreatePermission]).map(drop)
+    })?;
     store::links::set(tx, &permit, Holder::Identity(&id), Held::Permissions, &wanted)?;
     Ok(store::identities::permissions(tx, permit.workspace(), &id)?)
 }

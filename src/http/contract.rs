@@ -184,6 +184,13 @@ fn violations(error: &jsonschema::ValidationError<'_>) -> Vec<Violation> {
         ValidationErrorKind::MaxItems { limit } => one(format!("has more than {limit} items")),
         ValidationErrorKind::MaxProperties { limit } => one(format!("has more than {limit} properties")),
         ValidationErrorKind::Pattern { pattern } => one(format!("does not match the pattern {pattern}")),
+        ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::OneOfMultipleValid { .. } => {
+            vec![Violation {
+                location: place,
+                message: "must hold exactly one of the fields that stand for one another".to_owned(),
+                fix: Some("Send one of them, neither none nor several.".to_owned()),
+            }]
+        }
         ValidationErrorKind::UniqueItems => one("has an item twice".to_owned()),
         ValidationErrorKind::Type { .. } if error.instance().is_null() => {
             one("is null; leave the field out instead".to_owned())

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod observe;
 pub mod operations;
 pub mod patch;
+pub mod permissions;
 pub mod probes;
 pub mod problem;
 pub mod rpc;

@@ -2,26 +2,37 @@
 
 use crate::authz::action::Action;
 use crate::authz::action::Action::AddPermissionToKey;
+use crate::authz::action::Action::AddPermissionToRole;
+use crate::authz::action::Action::AddRoleToKey;
 use crate::authz::action::Action::CreateApi;
 use crate::authz::action::Action::CreateIdentity;
 use crate::authz::action::Action::CreateKey;
 use crate::authz::action::Action::CreatePermission;
+use crate::authz::action::Action::CreateRole;
 use crate::authz::action::Action::DecryptKey;
 use crate::authz::action::Action::DeleteApi;
 use crate::authz::action::Action::DeleteIdentity;
 use crate::authz::action::Action::DeleteKey;
+use crate::authz::action::Action::DeletePermission;
+use crate::authz::action::Action::DeleteRole;
 use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::ReadApi;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
+use crate::authz::action::Action::ReadPermission;
+use crate::authz::action::Action::ReadRole;
 use crate::authz::action::Action::RemovePermissionFromKey;
+use crate::authz::action::Action::RemovePermissionFromRole;
 use crate::authz::action::Action::UpdateApi;
 use crate::authz::action::Action::UpdateIdentity;
 use crate::authz::action::Action::UpdateKey;
+use crate::authz::action::Action::UpdatePermission;
+use crate::authz::action::Action::UpdateRole;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::apis;
 use crate::http::identities;
 use crate::http::keys;
+use crate::http::permissions;
 use crate::http::rpc::rpc;
 use actix_web::Route;
 
@@ -63,6 +74,23 @@ pub static OPERATIONS: &[Operation] = &[
     op("identities.setPermissions", &[UpdateIdentity, AddPermissionToKey, RemovePermissionFromKey],
         || rpc(identities::set_permissions)).also(&[CreatePermission]),
     op("identities.setRoles",       &[UpdateIdentity], || rpc(identities::set_roles)),
+    op("keys.addPermissions", &[UpdateKey, AddPermissionToKey], || rpc(keys::add_permissions)).also(&[CreatePermission]),
+    op("keys.setPermissions", &[UpdateKey, AddPermissionToKey, RemovePermissionFromKey], || rpc(keys::set_permissions)).also(&[CreatePermission]),
+    op("keys.removePermissions", &[UpdateKey, RemovePermissionFromKey], || rpc(keys::remove_permissions)),
+    op("keys.addRoles", &[UpdateKey, AddRoleToKey], || rpc(keys::add_roles)),
+    op("keys.setRoles", &[UpdateKey], || rpc(keys::set_roles)),
+    op("keys.removeRoles", &[UpdateKey], || rpc(keys::remove_roles)),
+    op("permissions.createPermission", &[CreatePermission], || rpc(permissions::create_permission)),
+    op("permissions.getPermission", &[ReadPermission], || rpc(permissions::get_permission)),
+    op("permissions.listPermissions", &[ReadPermission], || rpc(permissions::list_permissions)),
+    op("permissions.updatePermission", &[UpdatePermission], || rpc(permissions::update_permission)),
+    op("permissions.deletePermission", &[DeletePermission], || rpc(permissions::delete_permission)),
+    op("permissions.createRole", &[CreateRole], || rpc(permissions::create_role)).also(&[AddPermissionToRole, CreatePermission]),
+    op("permissions.getRole", &[ReadRole], || rpc(permissions::get_role)),
+    op("permissions.listRoles", &[ReadRole], || rpc(permissions::list_roles)),
+    op("permissions.updateRole", &[UpdateRole], || rpc(permissions::update_role)),
+    op("permissions.deleteRole", &[DeleteRole], || rpc(permissions::delete_role)),
+    op("permissions.setRolePermissions", &[AddPermissionToRole, RemovePermissionFromRole], || rpc(permissions::set_role_permissions)).also(&[CreatePermission]),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {

@@ -76,6 +76,15 @@ pub struct RoleChanges {
     pub description: Option<Option<String>>,
 }
 
+/// A role with the permissions that it has, sorted by slug.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullRole {
+    /// The role.
+    pub role: Role,
+    /// Its permissions.
+    pub permissions: Vec<Permission>,
+}
+
 /// By which route a key holds a permission.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {

@@ -1,6 +1,7 @@
 //! What a database error means: away, a lost race, a broken constraint by name, or a fault of Keyward.
 
 use crate::model::error::Error;
+use diesel::QueryResult;
 use diesel::result::DatabaseErrorKind;
 use diesel::result::Error as DieselError;
 
@@ -37,8 +38,24 @@ fn is_away(error: &DieselError) -> bool {
 /// Whether trying the same transaction again may succeed.
 pub(in crate::store) fn lost_a_race(error: &Error) -> bool {
     match error.source.as_ref().and_then(|source| source.downcast_ref::<DieselError>()) {
-        Some(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
+        // What was to be linked was deleted since it was looked up: the next try does not find it.
+        Some(DieselError::DatabaseError(
+            DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ForeignKeyViolation,
+            _,
+        )) => true,
         Some(DieselError::DatabaseError(_, information)) => information.message().contains("deadlock detected"),
         Some(_) | None => false,
+    }
+}
+
+/// `None` if the statement would have broken the uniqueness that this constraint keeps. The transaction is lost then.
+pub(in crate::store) fn unless_taken<T>(result: QueryResult<T>, constraint: &str) -> QueryResult<Option<T>> {
+    match result {
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, information))
+            if information.constraint_name() == Some(constraint) =>
+        {
+            Ok(None)
+        }
+        result => result.map(Some),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// How often a write is tried that lost a race (serialization failure, deadlock).
+/// How often a write is tried that lost a race (serialization failure, deadlock, a reference to what is gone).
 const WRITE_TRIES: u32 = 5;
 
 type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;

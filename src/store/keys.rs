@@ -181,6 +181,15 @@ pub fn update(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges)
     Ok(())
 }
 
+/// Moves a key's `updatedAt` because what it holds has changed; the audit rows are those of the links.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn stamp(tx: &mut Tx<'_>, permit: &Permit, key: &Key) -> QueryResult<()> {
+    tx.changed(Change::Key(key.id.clone()));
+    apply(tx, permit, key, &KeyChanges::default())
+}
+
 /// Ends an old key's life at the given moment because a new one takes its place.
 ///
 /// # Errors

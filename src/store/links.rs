@@ -14,8 +14,10 @@ use diesel::QueryResult;
 use diesel::QueryableByName;
 use diesel::RunQueryDsl;
 use diesel::sql_types::Array;
+use diesel::sql_types::BigInt;
 use diesel::sql_types::Text;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Who holds.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,26 @@ struct Row {
 struct Touched {
     #[diesel(sql_type = Text)]
     id: String,
+}
+
+/// How many hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct Holders {
+    /// Live keys of live APIs.
+    #[diesel(sql_type = BigInt)]
+    pub keys: i64,
+    /// Roles.
+    #[diesel(sql_type = BigInt)]
+    pub roles: i64,
+    /// Live identities.
+    #[diesel(sql_type = BigInt)]
+    pub identities: i64,
+}
+
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keys: {}, roles: {}, identities: {}", self.keys, self.roles, self.identities)
+    }
 }
 
 impl Holder<'_> {
@@ -170,20 +192,36 @@ pub fn disconnect(
     Ok(record(tx, permit, holder, held, targets, &touched, holder.events(held).1, "disconnected"))
 }
 
-/// Gives and takes away until exactly these are held.
+/// Gives and takes away until exactly these are held; says whether anything changed. Whoever calls has locked the holder.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn set(tx: &mut Tx<'_>, permit: &Permit, holder: Holder<'_>, held: Held, targets: &Named) -> QueryResult<()> {
+pub fn set(tx: &mut Tx<'_>, permit: &Permit, holder: Holder<'_>, held: Held, targets: &Named) -> QueryResult<bool> {
     let before = list(tx, permit.workspace(), holder, held)?;
     let surplus: Named = before.into_iter().filter(|(label, _)| !targets.contains_key(label)).collect();
-    if !surplus.is_empty() {
-        disconnect(tx, permit, holder, held, &surplus)?;
-    }
-    if !targets.is_empty() {
-        connect(tx, permit, holder, held, targets)?;
-    }
-    Ok(())
+    let taken = if surplus.is_empty() { Vec::new() } else { disconnect(tx, permit, holder, held, &surplus)? };
+    let given = if targets.is_empty() { Vec::new() } else { connect(tx, permit, holder, held, targets)? };
+    Ok(!taken.is_empty() || !given.is_empty())
+}
+
+/// How many live keys, roles and live identities hold a permission or have a role.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn holders(tx: &mut Tx<'_>, held: Held, id: &str) -> QueryResult<Holders> {
+    let t = held.kind();
+    let roles = match held {
+        Held::Permissions => "(SELECT count(*) FROM role_permissions WHERE permission_id = $1)",
+        Held::Roles => "0::bigint",
+    };
+    diesel::sql_query(format!(
+        "SELECT (SELECT count(*) FROM key_{t}s l JOIN keys k ON k.id = l.key_id JOIN apis a ON a.id = k.api_id \
+         WHERE l.{t}_id = $1 AND k.deleted_at IS NULL AND a.deleted_at IS NULL) AS keys, {roles} AS roles, \
+         (SELECT count(*) FROM identity_{t}s l JOIN identities i ON i.id = l.identity_id \
+         WHERE l.{t}_id = $1 AND i.deleted_at IS NULL) AS identities"
+    ))
+    .bind::<Text, _>(id)
+    .get_result(tx.connection)
 }
 
 #[expect(clippy::too_many_arguments, reason = "what an audit row says of a link")]

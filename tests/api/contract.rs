@@ -51,9 +51,8 @@ fn the_table_of_operations_reads_as_it_did() {
         .iter()
         .map(|operation| {
             let names = |actions: &[Action]| actions.iter().map(|action| action.on("*")).collect::<Vec<_>>().join(", ");
-            format!("{:<18} {:<34} {}", operation.name, names(operation.needs), names(operation.also))
-                .trim_end()
-                .to_owned()
+            let also = if operation.also.is_empty() { String::new() } else { format!(" + {}", names(operation.also)) };
+            format!("{:<30} {}{also}", operation.name, names(operation.needs))
         })
         .collect();
     insta::assert_snapshot!(rows.join("\n"));

@@ -13,10 +13,13 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let identity = theirs.admin.ok("identities.createIdentity", json!({"externalId": "theirs"}));
     let identity = identity["identityId"].as_str().unwrap();
     let unknown_identity = "id_that_never_was";
+    theirs.admin.ok("permissions.createRole", json!({"name": "their role", "permissions": ["their.permission"]}));
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
         let with = |api: &str, id: &str, plaintext: &str, identity: &str| -> Option<Value> {
+            let [role, permission] =
+                if api == unknown_api { ["no role", "no.permission"] } else { ["their role", "their.permission"] };
             Some(match operation.name {
                 "apis.createApi" | "apis.listApis" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
@@ -33,6 +36,17 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "identities.updateIdentity" => json!({"identity": identity, "enabled": false}),
                 "identities.setPermissions" => json!({"identity": identity, "permissions": ["mine"]}),
                 "identities.setRoles" => json!({"identity": identity, "roles": []}),
+                "keys.addPermissions" | "keys.setPermissions" | "keys.removePermissions" => {
+                    json!({"keyId": id, "permissions": ["their.permission"]})
+                }
+                "keys.addRoles" | "keys.setRoles" | "keys.removeRoles" => json!({"keyId": id, "roles": ["their role"]}),
+                "permissions.createPermission" | "permissions.createRole" => return None,
+                "permissions.listPermissions" | "permissions.listRoles" => return None,
+                "permissions.getPermission" | "permissions.deletePermission" => json!({"permission": permission}),
+                "permissions.updatePermission" => json!({"permission": permission, "slug": "mine.now"}),
+                "permissions.getRole" | "permissions.deleteRole" => json!({"role": role}),
+                "permissions.updateRole" => json!({"role": role, "name": "mine now"}),
+                "permissions.setRolePermissions" => json!({"role": role, "permissions": []}),
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };
@@ -49,8 +63,11 @@ fn what_belongs_to_another_workspace_does_not_exist() {
         }
         assert_eq!(before, theirs.everything(), "{} changed another workspace", operation.name);
     }
-    for list in ["apis.listApis", "identities.listIdentities"] {
+    for list in ["apis.listApis", "identities.listIdentities", "permissions.listPermissions", "permissions.listRoles"] {
         assert_eq!(mine.admin.ok(list, json!({})), json!([]));
     }
+    // What they call theirs is free here.
+    mine.admin.ok("permissions.createPermission", json!({"name": "mine", "slug": "their.permission"}));
+    mine.admin.ok("permissions.createRole", json!({"name": "their role"}));
     assert_eq!(theirs.verdict(&key.plaintext), "VALID");
 }

@@ -162,6 +162,14 @@ impl<'s> World<'s> {
             "key_roles": of("key_roles", "key_id, role_id"),
             "identity_permissions": of("identity_permissions", "identity_id, permission_id"),
             "identity_roles": of("identity_roles", "identity_id, role_id"),
+            "permissions": of("permissions", "id"),
+            "roles": of("roles", "id"),
+            "role_permissions": of("role_permissions", "role_id, permission_id"),
+            "identities": of("identities", "id"),
+            "identity_permissions": of("identity_permissions", "identity_id, permission_id"),
+            "identity_roles": of("identity_roles", "identity_id, role_id"),
+            "key_permissions": of("key_permissions", "key_id, permission_id"),
+            "key_roles": of("key_roles", "key_id, role_id"),
             "audit_log": of("audit_log", "id"),
         })
     }

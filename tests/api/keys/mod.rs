@@ -1,11 +1,14 @@
 //! `keys.*`, one file an operation.
 
+mod access;
 mod create_key;
 mod delete_key;
 mod get_key;
 mod owner;
+mod permissions;
 mod recoverable;
 mod reroll_key;
+mod roles;
 mod update_key;
 mod verify_key;
 mod whoami;
