@@ -158,10 +158,11 @@ mod tests {
         let cases: &[(&[&str], &[&str], &[&str])] = &[
             (&[], &[], &[]),
             (&["api.*.read_key"], &["api.*.read_key", "api.api_1.read_key"], &[]),
-            (&["api.api_1.read_key"], &["api.api_1.read_key", "api.api_2.read_key", "api.*.read_key"], &[
-                "api.api_2.read_key",
-                "api.*.read_key",
-            ]),
+            (
+                &["api.api_1.read_key"],
+                &["api.api_1.read_key", "api.api_2.read_key", "api.*.read_key"],
+                &["api.api_2.read_key", "api.*.read_key"],
+            ),
             (&["api.*.read_key"], &["api.*.update_key"], &["api.*.update_key"]),
             // The same word is another action in another resource.
             (&["api.*.read_analytics"], &["ratelimit.*.read_analytics"], &["ratelimit.*.read_analytics"]),
@@ -191,10 +192,13 @@ mod tests {
             *error.lack.unwrap()
         };
         assert_eq!(lack(true).missing, ["api.api_2.read_key"]);
-        assert_eq!(lack(true).required, [
-            texts(&["api.*.read_key", "root_key.*.create_root_key"]),
-            texts(&["api.api_1.read_key", "api.api_2.read_key", "root_key.*.create_root_key"]),
-        ]);
+        assert_eq!(
+            lack(true).required,
+            [
+                texts(&["api.*.read_key", "root_key.*.create_root_key"]),
+                texts(&["api.api_1.read_key", "api.api_2.read_key", "root_key.*.create_root_key"]),
+            ]
+        );
         assert_eq!(lack(false).missing, ["api.*.read_key"]);
         assert_eq!(lack(false).required.len(), 1);
     }

@@ -65,9 +65,8 @@ pub struct Fault {
 /// # Errors
 /// A fault for each tuple that means nothing.
 pub fn check(tuples: &[String]) -> Result<Vec<String>, Vec<Fault>> {
-    let fault = |(index, tuple): (usize, &String)| {
-        parse(tuple).err().map(|message| Fault { index: Some(index), message })
-    };
+    let fault =
+        |(index, tuple): (usize, &String)| parse(tuple).err().map(|message| Fault { index: Some(index), message });
     let faults: Vec<_> = tuples.iter().enumerate().filter_map(fault).collect();
     if !faults.is_empty() {
         return Err(faults);
@@ -159,7 +158,10 @@ mod tests {
             "api.*.read_api.x",
         ] {
             let faults = check(&[tuple.to_owned()]).unwrap_err();
-            assert!(faults.len() == 1 && faults[0].index == Some(0) && faults[0].message.contains(tuple), "{tuple}: {faults:?}");
+            assert!(
+                faults.len() == 1 && faults[0].index == Some(0) && faults[0].message.contains(tuple),
+                "{tuple}: {faults:?}"
+            );
         }
     }
 

@@ -91,8 +91,7 @@ pub fn list(tx: &mut Tx<'_>, workspace: Option<&WorkspaceId>) -> QueryResult<Vec
 /// # Errors
 /// Whatever the database says.
 pub fn page(tx: &mut Tx<'_>, workspace: &WorkspaceId, page: &PageRequest) -> QueryResult<Vec<RootKey>> {
-    let mut query =
-        live!(workspace).order(root_keys::id).limit(page.fetch()).select(RootKey::as_select()).into_boxed();
+    let mut query = live!(workspace).order(root_keys::id).limit(page.fetch()).select(RootKey::as_select()).into_boxed();
     if let Some(cursor) = &page.cursor {
         query = query.filter(root_keys::id.ge(cursor));
     }

@@ -16,6 +16,8 @@ pub struct Scene<'w> {
     api: String,
     other_api: String,
     key: MadeKey,
+    root_key: String,
+    other_root_key: String,
 }
 
 impl Scene<'static> {
@@ -24,7 +26,8 @@ impl Scene<'static> {
         let api = world.api_with(json!({"recoverable": true}));
         let other_api = world.api();
         let key = world.key(&api, json!({"recoverable": true}));
-        Self { world, api, other_api, key }
+        let [root_key, other_root_key] = [(); 2].map(|()| world.root_key_until::<&str>(&[], None).0.to_string());
+        Self { world, api, other_api, key, root_key, other_root_key }
     }
 }
 
@@ -37,6 +40,10 @@ enum Rule {
     Names,
     /// Rule 3: the request names something inside an API; 404 if that may not even be read.
     Inside(&'static str),
+    /// Rule 3 for a root key, which is itself the resource.
+    RootKey,
+    /// It is about the caller itself and needs nothing.
+    Own,
     /// Rule 4: `200 NOT_FOUND`.
     Verifies,
 }
@@ -94,8 +101,36 @@ fn identities(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
 
 // ---- rootKeys.*, workspace.*
 
-fn root_keys(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
-    missing(operation.name)
+fn root_keys(operation: &Operation, scene: &Scene<'_>) -> Fixture {
+    let id = &scene.root_key;
+    let (rule, body) = match operation.name {
+        "rootKeys.createKey" => (Rule::Everywhere, json!({"permissions": []})),
+        "rootKeys.listKeys" => (Rule::Everywhere, json!({})),
+        "rootKeys.getKey" => (Rule::RootKey, json!({"keyId": id})),
+        "rootKeys.updateKey" => (Rule::RootKey, json!({"keyId": id, "name": "renamed"})),
+        "rootKeys.rerollKey" => (Rule::RootKey, json!({"keyId": id, "expiration": 0})),
+        "rootKeys.deleteKey" => (Rule::RootKey, json!({"keyId": id})),
+        "rootKeys.whoami" | "workspace.getLimits" => (Rule::Own, json!({})),
+        other => missing(other),
+    };
+    Fixture { rule, body, also: operation.also }
+}
+
+/// A root key that the caller does not reach does not exist; who may read it learns what is lacking.
+fn root_key_elsewhere(scene: &Scene<'_>, operation: &Operation, fixture: &Fixture) {
+    let mut grants = tuples(&needed(operation, fixture), &scene.other_root_key);
+    let elsewhere = scene.world.root_key(&grants);
+    let answer = refused(scene, &elsewhere, operation, &fixture.body);
+    answer.refused(404, "unkey/data/key_not_found");
+    let mut body = fixture.body.clone();
+    body["keyId"] = json!("root_that_never_was");
+    assert_eq!(answer.without_request_id(), elsewhere.call(operation.name, body).without_request_id());
+    if !operation.needs.contains(&Action::ReadRootKey) {
+        grants.push(Action::ReadRootKey.on(&scene.root_key));
+        let answer = refused(scene, &scene.world.root_key(&grants), operation, &fixture.body);
+        answer.refused(403, "unkey/authorization/insufficient_permissions");
+        assert_eq!(answer.body["error"]["missing"], json!(tuples(operation.needs, &scene.root_key)));
+    }
 }
 
 // ---- migrations.*
@@ -159,6 +194,10 @@ fn each_missing_permission_is_refused_and_named() {
             assert!(named.ends_with(suffix.split('.').next_back().unwrap()), "{}: {named}", operation.name);
             assert!(answer.detail().contains(named), "{}: {}", operation.name, answer.detail());
         }
+        if fixture.rule == Rule::Own {
+            assert!(needed.is_empty());
+            continue;
+        }
         let answer = refused(&scene, &scene.world.root_key::<&str>(&[]), operation, &fixture.body);
         let required = answer.body["error"]["required"].as_array().unwrap();
         assert!(
@@ -193,7 +232,8 @@ fn exactly_the_minimal_set_suffices_for_the_one_resource() {
     for operation in OPERATIONS {
         let scene = Scene::new();
         let fixture = fixture(operation, &scene);
-        let client = scene.world.root_key(&tuples(&needed(operation, &fixture), &scene.api));
+        let id = if fixture.rule == Rule::RootKey { &scene.root_key } else { &scene.api };
+        let client = scene.world.root_key(&tuples(&needed(operation, &fixture), id));
         if fixture.rule == Rule::Everywhere {
             refused(&scene, &client, operation, &fixture.body)
                 .refused(403, "unkey/authorization/insufficient_permissions");
@@ -228,6 +268,10 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
                     answer.refused(403, "unkey/authorization/insufficient_permissions");
                     assert!(!answer.text.contains(&scene.api), "an id that was not sent: {}", answer.text);
                 }
+            }
+            Rule::RootKey => root_key_elsewhere(&scene, operation, &fixture),
+            Rule::Own => {
+                elsewhere.ok(operation.name, fixture.body);
             }
             Rule::Verifies => {
                 let data = elsewhere.ok(operation.name, fixture.body);

@@ -51,7 +51,7 @@ fn the_table_of_operations_reads_as_it_did() {
         .iter()
         .map(|operation| {
             let names = |actions: &[Action]| actions.iter().map(|action| action.on("*")).collect::<Vec<_>>().join(", ");
-            format!("{:<18} {:<34} {}", operation.name, names(operation.needs), names(operation.also))
+            format!("{:<19} {:<34} {}", operation.name, names(operation.needs), names(operation.also))
                 .trim_end()
                 .to_owned()
         })

@@ -10,12 +10,16 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let (mine, theirs) = (World::new(), World::new());
     let api = theirs.api_with(json!({"recoverable": true}));
     let key = theirs.key(&api, json!({"recoverable": true, "name": "theirs"}));
+    let root_key = theirs.root_key_until(&["api.*.read_key"], None).0.to_string();
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
+        let root = |id: &str| if id == key.id { root_key.clone() } else { "root_that_never_was".to_owned() };
         let with = |api: &str, id: &str, plaintext: &str| -> Option<Value> {
             Some(match operation.name {
                 "apis.createApi" | "apis.listApis" => return None,
+                // They name nothing that anybody else could have.
+                "rootKeys.createKey" | "rootKeys.listKeys" | "rootKeys.whoami" | "workspace.getLimits" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
                 "apis.updateApi" => json!({"apiId": api, "name": "mine now"}),
                 "apis.listKeys" => json!({"apiId": api, "decrypt": true}),
@@ -25,6 +29,9 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "keys.updateKey" => json!({"keyId": id, "enabled": false}),
                 "keys.rerollKey" => json!({"keyId": id, "expiration": 0}),
                 "keys.deleteKey" => json!({"keyId": id, "permanent": true}),
+                "rootKeys.getKey" | "rootKeys.deleteKey" => json!({"keyId": root(id)}),
+                "rootKeys.updateKey" => json!({"keyId": root(id), "enabled": false}),
+                "rootKeys.rerollKey" => json!({"keyId": root(id), "expiration": 0}),
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };
@@ -42,5 +49,7 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     }
     let listed = mine.admin.ok("apis.listApis", json!({}));
     assert_eq!(listed, json!([]));
+    let listed = mine.admin.ok("rootKeys.listKeys", json!({}));
+    assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(theirs.verdict(&key.plaintext), "VALID");
 }

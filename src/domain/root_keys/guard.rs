@@ -34,8 +34,8 @@ impl Current {
     pub(super) fn lock(tx: &mut Tx<'_>, caller: &Caller) -> Result<Self> {
         caller.somewhere(&[])?;
         let workspace = store::workspaces::lock(tx, &caller.workspace)?;
-        let root_key = store::root_keys::find(tx, &caller.workspace, &caller.root_key)?
-            .ok_or_else(root_keys::unknown_bearer)?;
+        let root_key =
+            store::root_keys::find(tx, &caller.workspace, &caller.root_key)?.ok_or_else(root_keys::unknown_bearer)?;
         root_keys::admit(&root_key, &workspace, tx.now())?;
         let caller = Caller { grants: Arc::new(Grants::of(&root_key.permissions)), ..caller.clone() };
         caller.somewhere(&[])?;

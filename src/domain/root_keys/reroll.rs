@@ -37,8 +37,7 @@ pub fn reroll(tx: &mut Tx<'_>, caller: &Caller, id: &RootKeyId, grace: Option<Du
         ));
     }
     current.check_limit(tx)?;
-    let mint =
-        Mint { name: old.name.clone(), permissions: old.permissions.clone(), expires_at: old.expires_at };
+    let mint = Mint { name: old.name.clone(), permissions: old.permissions.clone(), expires_at: old.expires_at };
     let (new, plaintext) = root_keys::mint_as(tx, &permit, &mint, old.enabled)?;
     let grace_ends = grace.and_then(|grace| now.checked_add_signed(grace));
     let ends = match (old.expires_at, grace_ends) {
