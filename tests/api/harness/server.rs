@@ -82,9 +82,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server that most tests share. Its clock is not moved.
+    /// The server that most tests share. Its clock is not moved. All of them call from one address, so it does not count
+    /// failed authentications.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Server> = LazyLock::new(|| Options::default().start());
+        static SHARED: LazyLock<Server> =
+            LazyLock::new(|| Options::default().flags("--auth-failures-per-minute 0").start());
         &SHARED
     }
 
