@@ -118,6 +118,14 @@ impl Action {
         format!("{}.{id}.{}", self.resource().name(), self.name())
     }
 
+    /// Whether an operation asks for this action on one resource, so that an id in place of `*` can ever do. Making
+    /// something names nothing that exists; a root key is also made by rerolling another one.
+    #[must_use]
+    pub fn takes_id(self) -> bool {
+        let makes = matches!(self, Self::CreateApi | Self::CreateIdentity | Self::CreateNamespace | Self::CreatePortal);
+        !makes && !matches!(self.resource(), Resource::Rbac | Resource::Decision | Resource::AuditLog)
+    }
+
     /// The action of this resource with this name.
     #[must_use]
     pub fn find(resource: &str, name: &str) -> Option<Self> {

@@ -156,6 +156,22 @@ impl Caller {
         self.permit_also(On::ApiOf(api), also)
     }
 
+    /// Leave for the operation on something that the request names and that is itself the resource (rule 3): what the
+    /// caller may neither act on nor read does not exist for it.
+    ///
+    /// # Errors
+    /// `hidden` when it may not even be read, `insufficient_permissions` when it may be read.
+    pub fn permit_visible(&self, on: On<'_>, read: Action, hidden: impl Fn() -> Error) -> Result<Permit> {
+        let held = |action: Action| match on.id_for(action) {
+            Some(id) => self.grants.on(action, id),
+            None => self.grants.everywhere(action),
+        };
+        if !self.needs.iter().copied().any(held) && !held(read) {
+            return Err(hidden());
+        }
+        self.permit(on)
+    }
+
     /// Whether one action is held for one API.
     #[must_use]
     pub fn covers(&self, action: Action, api: &ApiId) -> bool {

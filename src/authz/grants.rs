@@ -51,23 +51,39 @@ impl Grants {
     }
 }
 
+/// What is wrong with tuples that were to be minted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which of them, from 0; `None` for all together.
+    pub index: Option<usize>,
+    /// A sentence that names it.
+    pub message: String,
+}
+
 /// Checks tuples that are about to be minted; the result is sorted and without repeats.
 ///
 /// # Errors
-/// A sentence for each tuple that means nothing.
-pub fn check(tuples: &[String]) -> Result<Vec<String>, Vec<String>> {
-    let faults: Vec<_> = tuples.iter().filter_map(|tuple| parse(tuple).err()).collect();
+/// A fault for each tuple that means nothing.
+pub fn check(tuples: &[String]) -> Result<Vec<String>, Vec<Fault>> {
+    let fault =
+        |(index, tuple): (usize, &String)| parse(tuple).err().map(|message| Fault { index: Some(index), message });
+    let faults: Vec<_> = tuples.iter().enumerate().filter_map(fault).collect();
     if !faults.is_empty() {
         return Err(faults);
     }
     let sorted: BTreeSet<_> = tuples.iter().cloned().collect();
     if sorted.len() > MAX_GRANTS {
-        return Err(vec![format!("{} permissions are given, {MAX_GRANTS} are the most", sorted.len())]);
+        let message = format!("{} permissions are given, {MAX_GRANTS} are the most", sorted.len());
+        return Err(vec![Fault { index: None, message }]);
     }
     Ok(sorted.into_iter().collect())
 }
 
-fn parse(tuple: &str) -> Result<(Action, &str), String> {
+/// The action and the id of a tuple.
+///
+/// # Errors
+/// A sentence about a tuple that means nothing.
+pub(in crate::authz) fn parse(tuple: &str) -> Result<(Action, &str), String> {
     let mut parts = tuple.split('.');
     let (Some(resource), Some(id), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(format!("'{tuple}' is not of the form resource.id.action, like api.*.create_key"));
@@ -142,7 +158,10 @@ mod tests {
             "api.*.read_api.x",
         ] {
             let faults = check(&[tuple.to_owned()]).unwrap_err();
-            assert!(faults.len() == 1 && faults[0].contains(tuple), "{tuple}: {faults:?}");
+            assert!(
+                faults.len() == 1 && faults[0].index == Some(0) && faults[0].message.contains(tuple),
+                "{tuple}: {faults:?}"
+            );
         }
     }
 

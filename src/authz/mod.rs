@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod caller;
+pub mod ceiling;
 pub mod expression;
 pub mod grants;
 pub mod preset;

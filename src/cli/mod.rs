@@ -11,6 +11,7 @@ pub mod master_key;
 pub mod migrate;
 pub mod openapi;
 pub mod output;
+pub mod permissions;
 pub mod postgres;
 pub mod prepare;
 pub mod root_key;
@@ -58,6 +59,9 @@ enum Command {
     /// Mint and revoke root keys
     #[command(subcommand)]
     RootKey(root_key::RootKey),
+    /// Show what root keys can be given
+    #[command(subcommand)]
+    Permissions(permissions::Permissions),
     /// Make and change the master keys that seal recoverable keys
     #[command(subcommand)]
     MasterKey(master_key::MasterKey),
@@ -156,6 +160,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(reach, out),
             Self::Workspace(workspace) => workspace.run(reach, out),
             Self::RootKey(root_key) => root_key.run(reach, out),
+            Self::Permissions(permissions) => permissions.run(out),
             Self::MasterKey(master_key) => master_key.run(reach, out),
             Self::Doctor(doctor) => doctor.run(reach, out),
             Self::Health(health) => health.run(out),

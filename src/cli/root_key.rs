@@ -22,6 +22,8 @@ use serde::Serialize;
 #[derive(Debug, Subcommand)]
 pub enum RootKey {
     /// Mint a root key; its plaintext is printed once, alone on the last line of stdout
+    ///
+    /// The workspace's limit of root keys binds the API, not the operator: this command mints beyond it.
     #[command(after_long_help = presets())]
     Create(Create),
     /// List live root keys
@@ -75,7 +77,7 @@ fn presets() -> String {
     let sets = Preset::ALL.iter().map(|preset| format!("  {}:\n    {}", preset.name(), preset.tuples().join("\n    ")));
     format!(
         "Presets stand for these permissions:\n{}\n\nInstead of * a permission may name one resource, like \
-         api.api_123.create_key.",
+         api.api_123.create_key. `keyward permissions list` prints them all.",
         sets.collect::<Vec<_>>().join("\n")
     )
 }

@@ -1,10 +1,12 @@
 //! Workspaces, which the operator makes.
 
+use crate::authz::caller::Caller;
 use crate::authz::caller::Permit;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::WorkspaceId;
+use crate::model::workspace::LimitChanges;
 use crate::model::workspace::Workspace;
 use crate::store;
 use crate::store::tx::Tx;
@@ -72,13 +74,34 @@ pub fn set_enabled(tx: &mut Tx<'_>, id_or_name: &str, enabled: bool) -> Result<(
     Ok((Workspace { enabled, ..workspace }, changed))
 }
 
-/// Sets how many requests per minute each root key of a workspace may make; `None` is unlimited, 0 refuses all.
+/// Sets limits of a workspace, as the operator.
 ///
 /// # Errors
 /// `workspace_not_found`.
-pub fn set_requests_per_minute(tx: &mut Tx<'_>, id_or_name: &str, limit: Option<i32>) -> Result<Workspace> {
+pub fn set_limits(tx: &mut Tx<'_>, id_or_name: &str, limits: &LimitChanges) -> Result<Workspace> {
     let workspace = find(tx, id_or_name)?;
-    let permit = Permit::of_operator(workspace.id.clone());
-    store::workspaces::set_requests_per_minute(tx, &permit, limit)?;
-    Ok(Workspace { requests_per_minute: limit, ..workspace })
+    Ok(store::workspaces::set_limits(tx, &Permit::of_operator(workspace.id), limits)?)
+}
+
+/// The limits of a workspace, and how much of them is used.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// The workspace with its limits.
+    pub workspace: Workspace,
+    /// Its live keys.
+    pub keys: i64,
+    /// Its live root keys.
+    pub root_keys: i64,
+}
+
+/// `workspace.getLimits`: any root key may ask about the workspace that it acts in.
+///
+/// # Errors
+/// Only the database's.
+pub fn usage(tx: &mut Tx<'_>, caller: &Caller) -> Result<Usage> {
+    Ok(Usage {
+        workspace: store::workspaces::get(tx, &caller.workspace)?,
+        keys: store::keys::count(tx, &caller.workspace)?,
+        root_keys: store::root_keys::count(tx, &caller.workspace)?,
+    })
 }

@@ -15,8 +15,10 @@ pub mod patch;
 pub mod permissions;
 pub mod probes;
 pub mod problem;
+pub mod root_keys;
 pub mod rpc;
 pub mod state;
+pub mod workspace;
 
 use crate::http::operations::OPERATIONS;
 use actix_web::web;

@@ -9,18 +9,21 @@ use crate::authz::action::Action::CreateIdentity;
 use crate::authz::action::Action::CreateKey;
 use crate::authz::action::Action::CreatePermission;
 use crate::authz::action::Action::CreateRole;
+use crate::authz::action::Action::CreateRootKey;
 use crate::authz::action::Action::DecryptKey;
 use crate::authz::action::Action::DeleteApi;
 use crate::authz::action::Action::DeleteIdentity;
 use crate::authz::action::Action::DeleteKey;
 use crate::authz::action::Action::DeletePermission;
 use crate::authz::action::Action::DeleteRole;
+use crate::authz::action::Action::DeleteRootKey;
 use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::ReadApi;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
 use crate::authz::action::Action::ReadPermission;
 use crate::authz::action::Action::ReadRole;
+use crate::authz::action::Action::ReadRootKey;
 use crate::authz::action::Action::RemovePermissionFromKey;
 use crate::authz::action::Action::RemovePermissionFromRole;
 use crate::authz::action::Action::UpdateApi;
@@ -28,12 +31,15 @@ use crate::authz::action::Action::UpdateIdentity;
 use crate::authz::action::Action::UpdateKey;
 use crate::authz::action::Action::UpdatePermission;
 use crate::authz::action::Action::UpdateRole;
+use crate::authz::action::Action::UpdateRootKey;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::apis;
 use crate::http::identities;
 use crate::http::keys;
 use crate::http::permissions;
+use crate::http::root_keys;
 use crate::http::rpc::rpc;
+use crate::http::workspace;
 use actix_web::Route;
 
 /// One operation.
@@ -41,7 +47,8 @@ use actix_web::Route;
 pub struct Operation {
     /// `keys.createKey`: served as `POST /v2/keys.createKey` and `POST /v1/keys.createKey`.
     pub name: &'static str,
-    /// All of these are needed, each for every resource or for the one that the request is about.
+    /// All of these are needed, each for every resource or for the one that the request is about. Without any, every root
+    /// key may call it: it answers what concerns the caller itself.
     pub needs: &'static [Action],
     /// What may be needed beside, depending on the request.
     pub also: &'static [Action],
@@ -91,6 +98,14 @@ pub static OPERATIONS: &[Operation] = &[
     op("permissions.updateRole", &[UpdateRole], || rpc(permissions::update_role)),
     op("permissions.deleteRole", &[DeleteRole], || rpc(permissions::delete_role)),
     op("permissions.setRolePermissions", &[AddPermissionToRole, RemovePermissionFromRole], || rpc(permissions::set_role_permissions)).also(&[CreatePermission]),
+    op("rootKeys.createKey",  &[CreateRootKey], || rpc(root_keys::create_key)),
+    op("rootKeys.listKeys",   &[ReadRootKey],   || rpc(root_keys::list_keys)),
+    op("rootKeys.getKey",     &[ReadRootKey],   || rpc(root_keys::get_key)),
+    op("rootKeys.updateKey",  &[UpdateRootKey], || rpc(root_keys::update_key)),
+    op("rootKeys.rerollKey",  &[CreateRootKey], || rpc(root_keys::reroll_key)),
+    op("rootKeys.deleteKey",  &[DeleteRootKey], || rpc(root_keys::delete_key)),
+    op("rootKeys.whoami",     &[],              || rpc(root_keys::whoami)),
+    op("workspace.getLimits", &[],              || rpc(workspace::get_limits)),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {

@@ -4,6 +4,7 @@ use crate::model::clock::Timestamp;
 use crate::model::id::RootKeyId;
 use crate::model::id::WorkspaceId;
 use crate::model::schema::root_keys;
+use diesel::prelude::AsChangeset;
 use diesel::prelude::Insertable;
 use diesel::prelude::Queryable;
 use diesel::prelude::Selectable;
@@ -50,4 +51,15 @@ pub struct NewRootKey<'a> {
     pub permissions: &'a [String],
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
+}
+
+/// What may be changed; `None` keeps, `Some(None)` clears.
+#[derive(Clone, Debug, Default, AsChangeset)]
+#[diesel(table_name = root_keys)]
+#[expect(missing_docs, reason = "the columns of RootKey")]
+pub struct RootKeyChanges {
+    pub name: Option<Option<String>>,
+    pub enabled: Option<bool>,
+    pub permissions: Option<Vec<String>>,
+    pub expires_at: Option<Option<Timestamp>>,
 }

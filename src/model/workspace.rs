@@ -3,6 +3,7 @@
 use crate::model::clock::Timestamp;
 use crate::model::id::WorkspaceId;
 use crate::model::schema::workspaces;
+use diesel::prelude::AsChangeset;
 use diesel::prelude::Insertable;
 use diesel::prelude::Queryable;
 use diesel::prelude::Selectable;
@@ -27,4 +28,14 @@ pub struct Workspace {
     pub keys_max: Option<i64>,
     /// Live root keys at most; `None` is unlimited.
     pub root_keys_max: Option<i64>,
+}
+
+/// Limits that may be changed; `None` keeps, `Some(None)` is unlimited.
+#[derive(Clone, Copy, Debug, Default, AsChangeset)]
+#[diesel(table_name = workspaces)]
+#[expect(missing_docs, reason = "the columns of Workspace")]
+pub struct LimitChanges {
+    pub requests_per_minute: Option<Option<i32>>,
+    pub keys_max: Option<Option<i64>>,
+    pub root_keys_max: Option<Option<i64>>,
 }

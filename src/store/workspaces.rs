@@ -7,6 +7,7 @@ use crate::model::id::WorkspaceId;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
 use crate::model::schema::workspaces;
+use crate::model::workspace::LimitChanges;
 use crate::model::workspace::Workspace;
 use crate::store::tx::AuditEvent;
 use crate::store::tx::Tx;
@@ -85,25 +86,32 @@ pub fn set_enabled(tx: &mut Tx<'_>, permit: &Permit, enabled: bool) -> QueryResu
     Ok(true)
 }
 
-/// Sets how many requests per minute each root key may make; `None` is unlimited.
+/// Sets limits of a workspace, at least one; answers the workspace as it is then.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn set_requests_per_minute(tx: &mut Tx<'_>, permit: &Permit, limit: Option<i32>) -> QueryResult<()> {
+pub fn set_limits(tx: &mut Tx<'_>, permit: &Permit, limits: &LimitChanges) -> QueryResult<Workspace> {
     let now = tx.now();
-    let name = diesel::update(workspaces::table.find(permit.workspace()))
-        .set((workspaces::requests_per_minute.eq(limit), workspaces::updated_at.eq(now)))
-        .returning(workspaces::name)
-        .get_result::<String>(tx.connection)?;
-    let words = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
-    record(
-        tx,
-        permit,
-        Event::WorkspaceUpdate,
-        &format!("set requests per minute of workspace {name} to {words}"),
-        &name,
-    );
-    Ok(())
+    let workspace = diesel::update(workspaces::table.find(permit.workspace()))
+        .set((limits, workspaces::updated_at.eq(now)))
+        .returning(Workspace::as_returning())
+        .get_result::<Workspace>(tx.connection)?;
+    let words = |name: &str, limit: Option<Option<i64>>| {
+        limit.map(|limit| {
+            format!("{name} to {}", limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string()))
+        })
+    };
+    let set: Vec<_> = [
+        words("requests per minute", limits.requests_per_minute.map(|limit| limit.map(i64::from))),
+        words("keys", limits.keys_max),
+        words("root keys", limits.root_keys_max),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let display = format!("set limits of workspace {}: {}", workspace.name, set.join(", "));
+    record(tx, permit, Event::WorkspaceUpdate, &display, &workspace.name);
+    Ok(workspace)
 }
 
 /// How many keys a workspace may have. If that is limited, transactions that make keys in it go one after the other from
@@ -120,17 +128,21 @@ pub fn lock_keys_max(tx: &mut Tx<'_>, permit: &Permit) -> QueryResult<Option<i64
     row.select(workspaces::keys_max).for_no_key_update().first(tx.connection)
 }
 
-/// [`lock_keys_max`] for root keys.
+/// A workspace, for a transaction that changes its root keys: such transactions go one after the other from here on, so
+/// that counting root keys, asking who is left to mint them and looking at what the caller holds are never out of date.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn lock_root_keys_max(tx: &mut Tx<'_>, permit: &Permit) -> QueryResult<Option<i64>> {
-    let row = workspaces::table.find(permit.workspace());
-    let limited: Option<i64> = row.select(workspaces::root_keys_max).first(tx.connection)?;
-    if limited.is_none() {
-        return Ok(None);
-    }
-    row.select(workspaces::root_keys_max).for_no_key_update().first(tx.connection)
+pub fn lock(tx: &mut Tx<'_>, id: &WorkspaceId) -> QueryResult<Workspace> {
+    workspaces::table.find(id).select(Workspace::as_select()).for_no_key_update().first(tx.connection)
+}
+
+/// The workspace of this id.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn get(tx: &mut Tx<'_>, id: &WorkspaceId) -> QueryResult<Workspace> {
+    workspaces::table.find(id).select(Workspace::as_select()).first(tx.connection)
 }
 
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: &str, name: &str) {

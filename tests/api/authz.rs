@@ -24,6 +24,8 @@ pub struct Scene<'w> {
     /// A role and a permission of these names exist.
     role: &'static str,
     permission: &'static str,
+    root_key: String,
+    other_root_key: String,
 }
 
 impl Scene<'static> {
@@ -45,7 +47,20 @@ impl<'s> Scene<'s> {
         let (identity, other_identity) = (identity("customer.1"), identity("customer.2"));
         let (role, permission) = ("editor", "docs.read");
         world.admin.ok("permissions.createRole", json!({"name": role, "permissions": [permission]}));
-        Self { world, api, other_api, key, identity, other_identity, role, permission }
+        let [root_key, other_root_key] = [(); 2].map(|()| world.root_key_until::<&str>(&[], None).0.to_string());
+        Self { world, api, other_api, key, identity, other_identity, role, permission, root_key, other_root_key }
+    }
+}
+
+impl Scene<'_> {
+    /// API, identity and root key that the bodies name.
+    fn ids(&self) -> [&str; 3] {
+        [&self.api, &self.identity, &self.root_key]
+    }
+
+    /// Others of the same kinds.
+    fn other_ids(&self) -> [&str; 3] {
+        [&self.other_api, &self.other_identity, &self.other_root_key]
     }
 }
 
@@ -60,6 +75,10 @@ enum Rule {
     NamesIdentity,
     /// Rule 3: the request names something inside an API; 404 if that may not even be read.
     Inside(&'static str),
+    /// Rule 3 for a root key, which is itself the resource.
+    RootKey,
+    /// It is about the caller itself and needs nothing.
+    Own,
     /// Rule 4: `200 NOT_FOUND`.
     Verifies,
 }
@@ -147,8 +166,36 @@ fn identities(operation: &Operation, scene: &Scene<'_>) -> Fixture {
 
 // ---- rootKeys.*, workspace.*
 
-fn root_keys(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
-    missing(operation.name)
+fn root_keys(operation: &Operation, scene: &Scene<'_>) -> Fixture {
+    let id = &scene.root_key;
+    let (rule, body) = match operation.name {
+        "rootKeys.createKey" => (Rule::Everywhere, json!({"permissions": []})),
+        "rootKeys.listKeys" => (Rule::Everywhere, json!({})),
+        "rootKeys.getKey" => (Rule::RootKey, json!({"keyId": id})),
+        "rootKeys.updateKey" => (Rule::RootKey, json!({"keyId": id, "name": "renamed"})),
+        "rootKeys.rerollKey" => (Rule::RootKey, json!({"keyId": id, "expiration": 0})),
+        "rootKeys.deleteKey" => (Rule::RootKey, json!({"keyId": id})),
+        "rootKeys.whoami" | "workspace.getLimits" => (Rule::Own, json!({})),
+        other => missing(other),
+    };
+    Fixture { rule, body, also: operation.also }
+}
+
+/// A root key that the caller does not reach does not exist; who may read it learns what is lacking.
+fn root_key_elsewhere(scene: &Scene<'_>, operation: &Operation, fixture: &Fixture) {
+    let mut grants = tuples(&needed(operation, fixture), &scene.other_root_key);
+    let elsewhere = scene.world.root_key(&grants);
+    let answer = refused(scene, &elsewhere, operation, &fixture.body);
+    answer.refused(404, "unkey/data/key_not_found");
+    let mut body = fixture.body.clone();
+    body["keyId"] = json!("root_that_never_was");
+    assert_eq!(answer.without_request_id(), elsewhere.call(operation.name, body).without_request_id());
+    if !operation.needs.contains(&Action::ReadRootKey) {
+        grants.push(Action::ReadRootKey.on(&scene.root_key));
+        let answer = refused(scene, &scene.world.root_key(&grants), operation, &fixture.body);
+        answer.refused(403, "unkey/authorization/insufficient_permissions");
+        assert_eq!(answer.body["error"]["missing"], json!(tuples(operation.needs, &scene.root_key)));
+    }
 }
 
 // ---- migrations.*
@@ -169,9 +216,10 @@ fn tuples(actions: &[Action], id: &str) -> Vec<String> {
 
 /// What an operation needs, each for the one resource of its kind where that is possible: of roles and permissions there
 /// is no single one.
-fn concrete(operation: &Operation, fixture: &Fixture, api: &str, identity: &str) -> Vec<String> {
+fn concrete(operation: &Operation, fixture: &Fixture, [api, identity, root_key]: [&str; 3]) -> Vec<String> {
     let id = |action: &Action| match action.resource() {
         Resource::Identity => identity,
+        Resource::RootKey => root_key,
         Resource::Rbac if fixture.rule != Rule::Everywhere => "*",
         _ => api,
     };
@@ -224,6 +272,10 @@ fn each_missing_permission_is_refused_and_named() {
             assert!(named.ends_with(suffix.split('.').next_back().unwrap()), "{}: {named}", operation.name);
             assert!(answer.detail().contains(named), "{}: {}", operation.name, answer.detail());
         }
+        if fixture.rule == Rule::Own {
+            assert!(needed.is_empty());
+            continue;
+        }
         let answer = refused(&scene, &scene.world.root_key::<&str>(&[]), operation, &fixture.body);
         let required = answer.body["error"]["required"].as_array().unwrap();
         assert!(
@@ -255,7 +307,7 @@ fn exactly_the_minimal_set_suffices_for_the_one_resource() {
     for operation in OPERATIONS {
         let scene = Scene::new();
         let fixture = fixture(operation, &scene);
-        let client = scene.world.root_key(&concrete(operation, &fixture, &scene.api, &scene.identity));
+        let client = scene.world.root_key(&concrete(operation, &fixture, scene.ids()));
         if fixture.rule == Rule::Everywhere {
             refused(&scene, &client, operation, &fixture.body)
                 .refused(403, "unkey/authorization/insufficient_permissions");
@@ -270,7 +322,7 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
     let scene = Scene::new();
     for operation in OPERATIONS {
         let fixture = fixture(operation, &scene);
-        let elsewhere = concrete(operation, &fixture, &scene.other_api, &scene.other_identity);
+        let elsewhere = concrete(operation, &fixture, scene.other_ids());
         let elsewhere = scene.world.root_key(&elsewhere);
         match fixture.rule {
             Rule::Everywhere | Rule::Names | Rule::NamesIdentity => {
@@ -283,7 +335,7 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
                 answer.refused(404, code);
                 assert!(!answer.text.contains(&scene.api), "{}", answer.text);
                 // Who may read it learns that it exists, and what is lacking.
-                let mut grants = concrete(operation, &fixture, &scene.other_api, &scene.other_identity);
+                let mut grants = concrete(operation, &fixture, scene.other_ids());
                 grants.push(Action::ReadKey.on(&scene.api));
                 let reader = scene.world.root_key(&grants);
                 if !operation.needs.contains(&Action::ReadKey) {
@@ -291,6 +343,10 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
                     answer.refused(403, "unkey/authorization/insufficient_permissions");
                     assert!(!answer.text.contains(&scene.api), "an id that was not sent: {}", answer.text);
                 }
+            }
+            Rule::RootKey => root_key_elsewhere(&scene, operation, &fixture),
+            Rule::Own => {
+                elsewhere.ok(operation.name, fixture.body);
             }
             Rule::Verifies => {
                 let data = elsewhere.ok(operation.name, fixture.body);

@@ -52,7 +52,7 @@ fn the_table_of_operations_reads_as_it_did() {
         .map(|operation| {
             let names = |actions: &[Action]| actions.iter().map(|action| action.on("*")).collect::<Vec<_>>().join(", ");
             let also = if operation.also.is_empty() { String::new() } else { format!(" + {}", names(operation.also)) };
-            format!("{:<30} {}{also}", operation.name, names(operation.needs))
+            format!("{:<30} {}{also}", operation.name, names(operation.needs)).trim_end().to_owned()
         })
         .collect();
     insta::assert_snapshot!(rows.join("\n"));

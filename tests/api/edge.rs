@@ -9,6 +9,7 @@ use crate::harness::raw::RawAnswer;
 use crate::harness::server::Options;
 use chrono::Duration;
 use keyward::domain::workspaces;
+use keyward::model::workspace::LimitChanges;
 use serde_json::Value;
 use serde_json::json;
 use std::io::Read;
@@ -45,6 +46,11 @@ fn chunked(world: &World<'_>, chunks: &str) -> RawAnswer {
 
 fn number(headers: &std::collections::HashMap<String, String>, name: &str) -> u64 {
     headers.get(name).unwrap_or_else(|| panic!("no {name} in {headers:?}")).parse().unwrap()
+}
+
+fn set_requests_per_minute(world: &World<'_>, limit: Option<i32>) {
+    let limits = LimitChanges { requests_per_minute: Some(limit), ..LimitChanges::default() };
+    operate(world.server, |tx| workspaces::set_limits(tx, &world.name, &limits));
 }
 
 #[test]
@@ -354,7 +360,7 @@ fn a_root_key_makes_its_requests_and_no_more() {
     let verify = |client: &Client| client.call("keys.verifyKey", json!({"key": key.plaintext}));
     assert!(!verify(&world.admin).headers.keys().any(|name| name.starts_with("ratelimit")), "unlimited says nothing");
 
-    operate(&server, |tx| workspaces::set_requests_per_minute(tx, &world.name, Some(3)));
+    set_requests_per_minute(&world, Some(3));
     for remaining in [2, 1, 0] {
         let answer = verify(&world.admin);
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -378,7 +384,7 @@ fn a_root_key_makes_its_requests_and_no_more() {
     assert_eq!(verify(&world.admin).status, 200);
     verify(&world.admin).refused(429, TOO_MANY_REQUESTS);
 
-    operate(&server, |tx| workspaces::set_requests_per_minute(tx, &world.name, None));
+    set_requests_per_minute(&world, None);
     let answer = verify(&world.admin);
     assert_eq!(answer.status, 200);
     assert!(!answer.headers.contains_key("ratelimit-limit"));
@@ -389,7 +395,7 @@ fn every_authenticated_answer_tells_the_allowance() {
     let server = Options::default().start();
     let world = World::on(&server);
     let reader = world.root_key(&["api.*.read_api"]);
-    operate(&server, |tx| workspaces::set_requests_per_minute(tx, &world.name, Some(1000)));
+    set_requests_per_minute(&world, Some(1000));
     for (client, operation, body, status) in [
         (&world.admin, "apis.createApi", json!({"name": "one"}), 200),
         (&world.admin, "apis.createApi", json!({"name": ""}), 400),
@@ -410,7 +416,7 @@ fn every_authenticated_answer_tells_the_allowance() {
 fn an_allowance_of_0_refuses_all() {
     let server = Options::default().start();
     let world = World::on(&server);
-    operate(&server, |tx| workspaces::set_requests_per_minute(tx, &world.name, Some(0)));
+    set_requests_per_minute(&world, Some(0));
     for body in [json!({"key": "x"}), json!({"nonsense": true})] {
         let answer = world.admin.call("keys.verifyKey", body);
         answer.refused(429, TOO_MANY_REQUESTS);

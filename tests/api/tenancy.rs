@@ -14,14 +14,18 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let identity = identity["identityId"].as_str().unwrap();
     let unknown_identity = "id_that_never_was";
     theirs.admin.ok("permissions.createRole", json!({"name": "their role", "permissions": ["their.permission"]}));
+    let root_key = theirs.root_key_until(&["api.*.read_key"], None).0.to_string();
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
+        let root = |id: &str| if id == key.id { root_key.clone() } else { "root_that_never_was".to_owned() };
         let with = |api: &str, id: &str, plaintext: &str, identity: &str| -> Option<Value> {
             let [role, permission] =
                 if api == unknown_api { ["no role", "no.permission"] } else { ["their role", "their.permission"] };
             Some(match operation.name {
                 "apis.createApi" | "apis.listApis" => return None,
+                // They name nothing that anybody else could have.
+                "rootKeys.createKey" | "rootKeys.listKeys" | "rootKeys.whoami" | "workspace.getLimits" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
                 "apis.updateApi" => json!({"apiId": api, "name": "mine now"}),
                 "apis.listKeys" => json!({"apiId": api, "decrypt": true}),
@@ -47,6 +51,9 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "permissions.getRole" | "permissions.deleteRole" => json!({"role": role}),
                 "permissions.updateRole" => json!({"role": role, "name": "mine now"}),
                 "permissions.setRolePermissions" => json!({"role": role, "permissions": []}),
+                "rootKeys.getKey" | "rootKeys.deleteKey" => json!({"keyId": root(id)}),
+                "rootKeys.updateKey" => json!({"keyId": root(id), "enabled": false}),
+                "rootKeys.rerollKey" => json!({"keyId": root(id), "expiration": 0}),
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };
@@ -66,6 +73,8 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     for list in ["apis.listApis", "identities.listIdentities", "permissions.listPermissions", "permissions.listRoles"] {
         assert_eq!(mine.admin.ok(list, json!({})), json!([]));
     }
+    let listed = mine.admin.ok("rootKeys.listKeys", json!({}));
+    assert_eq!(listed.as_array().unwrap().len(), 1);
     // What they call theirs is free here.
     mine.admin.ok("permissions.createPermission", json!({"name": "mine", "slug": "their.permission"}));
     mine.admin.ok("permissions.createRole", json!({"name": "their role"}));

@@ -116,7 +116,7 @@ pub(super) fn check_limit(tx: &mut Tx<'_>, permit: &Permit) -> Result<()> {
         Code::KeysLimitExceeded,
         format!(
             "This workspace may have {most} keys (its limit keysMax) and has them. Delete keys that are not needed, or \
-             ask the operator to raise the limit with `keyward workspace limit --keys`."
+             ask the operator to raise the limit with `keyward workspace limit WORKSPACE --keys N`."
         ),
     ))
 }

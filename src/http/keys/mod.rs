@@ -137,6 +137,6 @@ fn shown_time(at: Option<Timestamp>) -> Option<i64> {
 ///
 /// # Errors
 /// `invalid_input` for one beyond the calendar; the contract's bounds are narrower.
-fn moment(location: &str, ms: i64) -> Result<Timestamp> {
+pub(in crate::http) fn moment(location: &str, ms: i64) -> Result<Timestamp> {
     DateTime::from_timestamp_millis(ms).ok_or_else(|| Error::invalid(location, "is no moment in time", None))
 }

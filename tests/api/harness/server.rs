@@ -82,7 +82,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server that most tests share. Its clock is not moved.
+    /// The server that most tests share. Its clock is not moved. All of them call from one address, so it does not count
+    /// failed authentications.
     pub fn shared() -> &'static Self {
         // All tests fail to authenticate from one address; the limit on that is tested on servers of its own.
         static SHARED: LazyLock<Server> =

@@ -1,4 +1,11 @@
-//! Root keys: minting and revoking by the operator, and authentication.
+//! Root keys: minting and revoking by the operator, authentication, and their management by each other under a ceiling.
+
+pub mod create;
+pub mod delete;
+mod guard;
+pub mod read;
+pub mod reroll;
+pub mod update;
 
 use crate::authz::caller::Permit;
 use crate::authz::grants;
@@ -25,6 +32,10 @@ pub const PREFIX: &str = "keyward_root";
 const BYTE_LENGTH: u8 = 32;
 /// Shortest root key that the operator may bring along: 22 characters of base58 are 128 bits (OWASP ASVS 11.5.1).
 pub const MIN_BOOTSTRAP_LENGTH: usize = 22;
+/// Most permissions that mean nothing which one refusal lists.
+const MAX_VIOLATIONS: usize = 100;
+/// Most of them that its sentence quotes.
+const MAX_NAMED: usize = 10;
 /// The workspace of `dev` and of the bootstrap root key.
 pub const DEFAULT_WORKSPACE: &str = "default";
 
@@ -39,14 +50,21 @@ pub struct Mint {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Mints a root key. The plaintext is not stored and not shown again.
+/// A root key that was minted. The plaintext is not stored and not shown again.
+pub type Minted = (RootKeyId, Plaintext);
+
+/// Mints a root key, without regard to any ceiling or limit: the operator's way.
 ///
 /// # Errors
 /// `invalid_input` for permissions that mean nothing or a malformed name.
-pub fn mint(tx: &mut Tx<'_>, permit: &Permit, mint: &Mint) -> Result<(RootKeyId, Plaintext)> {
+pub fn mint(tx: &mut Tx<'_>, permit: &Permit, mint: &Mint) -> Result<Minted> {
+    mint_as(tx, permit, mint, true)
+}
+
+fn mint_as(tx: &mut Tx<'_>, permit: &Permit, mint: &Mint, enabled: bool) -> Result<Minted> {
     let plaintext = Plaintext::generate(Some(PREFIX), BYTE_LENGTH)?;
     let id = RootKeyId::generate();
-    if store_root_key(tx, permit, &id, &plaintext, Some(PREFIX), mint)? {
+    if store_root_key(tx, permit, (&id, &plaintext, Some(PREFIX)), mint, enabled)? {
         Ok((id, plaintext))
     } else {
         Err(Error::unexpected("256 random bits were there already"))
@@ -80,24 +98,18 @@ pub fn bootstrap(tx: &mut Tx<'_>, plaintext: &Plaintext) -> Result<Bootstrap> {
         expires_at: None,
     };
     let permit = Permit::of_operator(workspace.id);
-    let created = store_root_key(tx, &permit, &RootKeyId::generate(), plaintext, None, &mint)?;
+    let created = store_root_key(tx, &permit, (&RootKeyId::generate(), plaintext, None), &mint, true)?;
     Ok(if created { Bootstrap::Created } else { Bootstrap::Present })
 }
 
 fn store_root_key(
     tx: &mut Tx<'_>,
     permit: &Permit,
-    id: &RootKeyId,
-    plaintext: &Plaintext,
-    prefix: Option<&str>,
+    (id, plaintext, prefix): (&RootKeyId, &Plaintext, Option<&str>),
     mint: &Mint,
+    enabled: bool,
 ) -> Result<bool> {
-    let permissions = grants::check(&mint.permissions).map_err(|faults| {
-        let detail = faults.join("; ");
-        faults.into_iter().fold(Error::new(Code::InvalidInput, detail), |error, message| {
-            error.violating(Violation { location: "body.permissions".to_owned(), message, fix: None })
-        })
-    })?;
+    let permissions = check_permissions(&mint.permissions)?;
     if mint.name.as_ref().is_some_and(|name| !(1..=255).contains(&name.chars().count()) || name.contains('\0')) {
         return Err(Error::invalid("body.name", "a root key's name has 1 to 255 characters", None));
     }
@@ -109,12 +121,40 @@ fn store_root_key(
         start: plaintext.start(prefix),
         last_characters: plaintext.last_characters(),
         name: mint.name.as_deref(),
-        enabled: true,
+        enabled,
         permissions: &permissions,
         expires_at: mint.expires_at,
         created_at: tx.now(),
     };
     Ok(store::root_keys::insert(tx, permit, &new)?)
+}
+
+/// The tuples sorted and without repeats.
+///
+/// # Errors
+/// `invalid_input` with a violation for each one that means nothing, up to a hundred.
+fn check_permissions(tuples: &[String]) -> Result<Vec<String>> {
+    grants::check(tuples).map_err(|mut faults| {
+        let all = faults.len();
+        faults.truncate(MAX_VIOLATIONS);
+        let mut named: Vec<_> = faults.iter().take(MAX_NAMED).map(|fault| fault.message.as_str()).collect();
+        let more = format!("and {} more", all.saturating_sub(named.len()));
+        if all > named.len() {
+            named.push(&more);
+        }
+        let error = Error::new(Code::InvalidInput, named.join("; "));
+        faults.into_iter().fold(error, |error, fault| {
+            let index = fault.index.map(|index| format!("[{index}]")).unwrap_or_default();
+            let location = format!("body.permissions{index}");
+            let fix = Some("`keyward permissions list` prints every permission that there is.".to_owned());
+            error.violating(Violation { location, message: fault.message, fix })
+        })
+    })
+}
+
+/// The one answer for a root key that is unknown, deleted, of another workspace, or hidden from the caller.
+fn not_found() -> Error {
+    Error::new(Code::KeyNotFound, "The requested root key does not exist or has been deleted.")
 }
 
 /// The live root keys of a workspace (id or name), or of all.
@@ -136,6 +176,7 @@ pub fn list(tx: &mut Tx<'_>, workspace: Option<&str>) -> Result<Vec<RootKey>> {
 pub fn revoke(tx: &mut Tx<'_>, id: &RootKeyId) -> Result<()> {
     let not_found = || Error::new(Code::KeyNotFound, format!("there is no root key `{id}`, or it was revoked before"));
     let workspace = store::root_keys::workspace_of(tx, id)?.ok_or_else(not_found)?;
+    store::workspaces::lock(tx, &workspace)?;
     if store::root_keys::delete(tx, &Permit::of_operator(workspace), id)? { Ok(()) } else { Err(not_found()) }
 }
 
@@ -144,17 +185,25 @@ pub fn revoke(tx: &mut Tx<'_>, id: &RootKeyId) -> Result<()> {
 /// # Errors
 /// `authentication/key_not_found`, `key_disabled`, `forbidden` (expired), `workspace_disabled` (common.md section 3).
 pub fn authenticate(tx: &mut Tx<'_>, bearer: &Hash) -> Result<(RootKey, Workspace)> {
-    let (root_key, workspace) = store::root_keys::authenticate(tx, bearer)?.ok_or_else(|| {
-        Error::new(
-            Code::RootKeyNotFound,
-            "The credential of this request is no root key that Keyward knows. It may be mistyped, deleted, or a key of \
-             an API, which cannot call Keyward. Mint one with `keyward root-key create`.",
-        )
-    })?;
+    let (root_key, workspace) = store::root_keys::authenticate(tx, bearer)?.ok_or_else(unknown_bearer)?;
+    admit(&root_key, &workspace, tx.now())?;
+    Ok((root_key, workspace))
+}
+
+fn unknown_bearer() -> Error {
+    Error::new(
+        Code::RootKeyNotFound,
+        "The credential of this request is no root key that Keyward knows. It may be mistyped, deleted, or a key of \
+         an API, which cannot call Keyward. Mint one with `keyward root-key create`.",
+    )
+}
+
+/// Refuses a root key that may not be used now.
+fn admit(root_key: &RootKey, workspace: &Workspace, now: Timestamp) -> Result<()> {
     if !root_key.enabled {
         return Err(Error::new(Code::RootKeyDisabled, "The root key of this request is disabled."));
     }
-    if let Some(expired) = root_key.expires_at.filter(|at| *at <= tx.now()) {
+    if let Some(expired) = root_key.expires_at.filter(|at| *at <= now) {
         let at = expired.to_rfc3339_opts(SecondsFormat::Millis, true);
         return Err(Error::new(Code::Forbidden, format!("The root key of this request expired at {at}.")));
     }
@@ -164,5 +213,5 @@ pub fn authenticate(tx: &mut Tx<'_>, bearer: &Hash) -> Result<(RootKey, Workspac
             "The workspace of this root key is disabled. Its operator can enable it with `keyward workspace enable`.",
         ));
     }
-    Ok((root_key, workspace))
+    Ok(())
 }

@@ -1,0 +1,5 @@
+//! `workspace.*` on the wire.
+
+mod get_limits;
+
+pub use get_limits::get_limits;
