@@ -19,8 +19,6 @@ use std::collections::BTreeSet;
 /// Longest slug, and its alphabet beside letters and digits (permissions.md).
 const MAX_SLUG: usize = 128;
 const MARKS: &str = "_:-.*";
-/// How often slugs are looked up that others make and delete meanwhile.
-const TRIES: usize = 5;
 
 /// A permission to be made.
 #[derive(Clone, Debug)]
@@ -127,18 +125,18 @@ pub fn ensure_if(
     if wanted.is_empty() {
         return Ok(Named::new());
     }
-    for _ in 0..TRIES {
-        let known = store::permissions::by_slugs(tx, permit.workspace(), &wanted)?;
-        let missing: Vec<_> = wanted.iter().filter(|slug| !known.contains_key(*slug)).collect();
-        if missing.is_empty() {
-            return Ok(known);
-        }
-        may_create()?;
-        let new = missing.into_iter().map(|slug| named_by_slug(tx, permit, slug)).collect::<Result<Vec<_>>>()?;
-        // What another transaction makes at the same moment is found when they are looked up again.
-        store::permissions::insert_missing(tx, permit, &new)?;
+    let known = store::permissions::by_slugs(tx, permit.workspace(), &wanted)?;
+    let missing: Vec<_> = wanted.iter().filter(|slug| !known.contains_key(*slug)).collect();
+    if missing.is_empty() {
+        return Ok(known);
     }
-    Err(Error::unexpected("permissions were made and deleted by others time and again"))
+    may_create()?;
+    let new = missing.into_iter().map(|slug| named_by_slug(tx, permit, slug)).collect::<Result<Vec<_>>>()?;
+    store::permissions::insert_missing(tx, permit, &new)?;
+    // What another transaction made at the same moment is found now. To make more of what yet another one has deleted
+    // would be out of order, and so a way to a deadlock.
+    let all = store::permissions::by_slugs(tx, permit.workspace(), &wanted)?;
+    if all.len() == wanted.len() { Ok(all) } else { Err(store::conflict::start_again()) }
 }
 
 /// The permissions with these slugs. Repeats are one.

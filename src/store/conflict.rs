@@ -48,6 +48,13 @@ pub(in crate::store) fn lost_a_race(error: &Error) -> bool {
     }
 }
 
+/// The error that makes [`write`](crate::store::database::Db::write) start again, without locks and with fresh eyes.
+#[must_use]
+pub fn start_again() -> Error {
+    let reason = "what was looked up has changed meanwhile".to_owned();
+    Error::unexpected(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(reason)))
+}
+
 /// `None` if the statement would have broken the uniqueness that this constraint keeps. The transaction is lost then.
 pub(in crate::store) fn unless_taken<T>(result: QueryResult<T>, constraint: &str) -> QueryResult<Option<T>> {
     match result {

@@ -17,6 +17,7 @@ use diesel::sql_types::Array;
 use diesel::sql_types::BigInt;
 use diesel::sql_types::Text;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Who holds.
@@ -198,7 +199,9 @@ pub fn disconnect(
 /// Whatever the database says.
 pub fn set(tx: &mut Tx<'_>, permit: &Permit, holder: Holder<'_>, held: Held, targets: &Named) -> QueryResult<bool> {
     let before = list(tx, permit.workspace(), holder, held)?;
-    let surplus: Named = before.into_iter().filter(|(label, _)| !targets.contains_key(label)).collect();
+    // By id: a slug or a name may belong to another one than it did when `targets` were looked up.
+    let wanted: BTreeSet<_> = targets.values().collect();
+    let surplus: Named = before.into_iter().filter(|(_, id)| !wanted.contains(id)).collect();
     let taken = if surplus.is_empty() { Vec::new() } else { disconnect(tx, permit, holder, held, &surplus)? };
     let given = if targets.is_empty() { Vec::new() } else { connect(tx, permit, holder, held, targets)? };
     Ok(!taken.is_empty() || !given.is_empty())

@@ -57,7 +57,7 @@ fn giving_and_deleting_at_the_same_moment_never_fails() {
     let world = World::new();
     let api = world.api();
     let keys: Vec<_> = (0..4).map(|_| world.key(&api, json!({}))).collect();
-    for _ in 0..4 {
+    for _ in 0..12 {
         let answers = at_once(8, |n| match n {
             0..4 => world.admin.call("keys.addPermissions", json!({"keyId": keys[n].id, "permissions": ["a", "b"]})),
             4 => world.admin.call("permissions.createRole", json!({"name": "r", "permissions": ["b", "a"]})),
