@@ -27,7 +27,9 @@ pub fn ensure(tx: &mut Tx<'_>, permit: &Permit, slugs: &[String]) -> Result<Name
         return Ok(known);
     }
     let new = missing.iter().map(|slug| named_by_slug(tx, permit, slug)).collect::<Result<Vec<_>>>()?;
-    store::permissions::insert_missing(tx, permit, &new)?;
+    for rows in new.chunks(store::permissions::MAX_ROWS) {
+        store::permissions::insert_missing(tx, permit, rows)?;
+    }
     // Also those that another transaction stored between the two statements.
     known.extend(store::permissions::by_slugs(tx, permit.workspace(), &missing.into_iter().collect())?);
     Ok(known)

@@ -8,6 +8,7 @@ pub mod contract;
 pub mod docs;
 pub mod envelope;
 pub mod keys;
+pub mod migrations;
 pub mod observe;
 pub mod operations;
 pub mod patch;

@@ -14,6 +14,7 @@ use crate::authz::action::Action::UpdateKey;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::apis;
 use crate::http::keys;
+use crate::http::migrations;
 use crate::http::rpc::rpc;
 use actix_web::Route;
 
@@ -46,6 +47,8 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.updateKey",  &[UpdateKey],        || rpc(keys::update_key)),
     op("keys.rerollKey",  &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
     op("keys.deleteKey",  &[DeleteKey],        || rpc(keys::delete_key)),
+    op("keys.migrateKeys", &[CreateKey],       || rpc(keys::migrate_keys)),
+    op("migrations.createMigration", &[CreateKey], || rpc(migrations::create_migration)),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {

@@ -18,6 +18,9 @@ use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
 use std::collections::BTreeSet;
 
+/// Most rows of one [`insert_missing`]: Postgres takes 65535 parameters in a statement.
+pub const MAX_ROWS: usize = 5000;
+
 /// The permissions with these slugs, as far as there are any.
 ///
 /// # Errors

@@ -66,6 +66,13 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
         "keys.updateKey" => of(not_found, json!({"keyId": key.id, "name": "renamed"})),
         "keys.rerollKey" => of(not_found, json!({"keyId": key.id, "expiration": 0})),
         "keys.deleteKey" => of(not_found, json!({"keyId": key.id})),
+        "keys.migrateKeys" => {
+            let name = json!({"name": "matrix", "algorithm": "sha256"});
+            let migration = scene.world.admin.ok("migrations.createMigration", name);
+            let keys =
+                json!([{"hash": "0".repeat(64), "externalId": "imported", "permissions": ["a"], "roles": ["r"]}]);
+            of(Rule::Names, json!({"migrationId": migration["migrationId"], "apiId": api, "keys": keys}))
+        }
         other => match other.split('.').next().unwrap() {
             "permissions" => permissions(operation, scene),
             "identities" => identities(operation, scene),
@@ -101,7 +108,13 @@ fn root_keys(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
 // ---- migrations.*
 
 fn migrations(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
-    missing(operation.name)
+    match operation.name {
+        "migrations.createMigration" => {
+            let body = json!({"name": "another", "algorithm": "sha256"});
+            Fixture { rule: Rule::Everywhere, body, also: operation.also }
+        }
+        other => missing(other),
+    }
 }
 
 // ---- the matrix

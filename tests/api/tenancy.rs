@@ -10,12 +10,14 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let (mine, theirs) = (World::new(), World::new());
     let api = theirs.api_with(json!({"recoverable": true}));
     let key = theirs.key(&api, json!({"recoverable": true, "name": "theirs"}));
+    let name = json!({"name": "mine", "algorithm": "sha256"});
+    let migration = mine.admin.ok("migrations.createMigration", name)["migrationId"].clone();
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
         let with = |api: &str, id: &str, plaintext: &str| -> Option<Value> {
             Some(match operation.name {
-                "apis.createApi" | "apis.listApis" => return None,
+                "apis.createApi" | "apis.listApis" | "migrations.createMigration" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
                 "apis.updateApi" => json!({"apiId": api, "name": "mine now"}),
                 "apis.listKeys" => json!({"apiId": api, "decrypt": true}),
@@ -25,6 +27,9 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "keys.updateKey" => json!({"keyId": id, "enabled": false}),
                 "keys.rerollKey" => json!({"keyId": id, "expiration": 0}),
                 "keys.deleteKey" => json!({"keyId": id, "permanent": true}),
+                "keys.migrateKeys" => {
+                    json!({"migrationId": migration, "apiId": api, "keys": [{"hash": "0".repeat(64), "roles": ["r"]}]})
+                }
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };

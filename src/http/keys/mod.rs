@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod get;
+mod migrate;
 mod reroll;
 mod update;
 mod verify;
@@ -11,6 +12,7 @@ mod whoami;
 pub use create::create_key;
 pub use delete::delete_key;
 pub use get::get_key;
+pub use migrate::migrate_keys;
 pub use reroll::reroll_key;
 pub use update::update_key;
 pub use verify::verify_key;

@@ -154,6 +154,12 @@ impl<'s> World<'s> {
             "apis": of("apis", "id"),
             "keys": strip(of("keys", "id")),
             "sealed_keys": of("sealed_keys", "key_id"),
+            "migrations": of("migrations", "id"),
+            "identities": of("identities", "id"),
+            "permissions": of("permissions", "id"),
+            "roles": of("roles", "id"),
+            "key_permissions": of("key_permissions", "key_id, permission_id"),
+            "key_roles": of("key_roles", "key_id, role_id"),
             "audit_log": of("audit_log", "id"),
         })
     }
