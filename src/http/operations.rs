@@ -27,6 +27,8 @@ pub struct Operation {
     pub needs: &'static [Action],
     /// What may be needed beside, depending on the request.
     pub also: &'static [Action],
+    /// How many times as long as any other operation it may stay in the store.
+    pub patience: u32,
     /// Makes its route.
     pub serve: fn() -> Route,
 }
@@ -47,17 +49,23 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.updateKey",  &[UpdateKey],        || rpc(keys::update_key)),
     op("keys.rerollKey",  &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
     op("keys.deleteKey",  &[DeleteKey],        || rpc(keys::delete_key)),
-    op("keys.migrateKeys", &[CreateKey],       || rpc(keys::migrate_keys)),
+    op("keys.migrateKeys", &[CreateKey],       || rpc(keys::migrate_keys)).patient(10),
     op("migrations.createMigration", &[CreateKey], || rpc(migrations::create_migration)),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {
-    Operation { name, needs, also: &[], serve }
+    Operation { name, needs, also: &[], patience: 1, serve }
 }
 
 impl Operation {
     const fn also(mut self, also: &'static [Action]) -> Self {
         self.also = also;
+        self
+    }
+
+    /// For what handles thousands of rows at once.
+    const fn patient(mut self, times: u32) -> Self {
+        self.patience = times;
         self
     }
 }

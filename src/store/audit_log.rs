@@ -14,6 +14,9 @@ use diesel::sql_types::Nullable;
 use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
 
+/// Most rows of one statement: an import has tens of thousands, and no statement may take long.
+const MAX_ROWS: usize = 1000;
+
 /// Writes the rows of one transaction.
 ///
 /// # Errors
@@ -22,25 +25,28 @@ pub(in crate::store) fn insert(
     connection: &mut PgConnection,
     origin: &Origin,
     at: Timestamp,
-    events: Vec<AuditEvent>,
+    events: &[AuditEvent],
 ) -> Result<()> {
+    for events in events.chunks(MAX_ROWS) {
+        insert_some(connection, origin, at, events)?;
+    }
+    Ok(())
+}
+
+fn insert_some(connection: &mut PgConnection, origin: &Origin, at: Timestamp, events: &[AuditEvent]) -> Result<()> {
     let (actor_type, actor_id, actor_name) = match &origin.actor {
         Actor::RootKey { id, name } => ("rootkey", id.as_str(), name.as_str()),
         Actor::CommandLine => ("operator", "cli", "command line"),
         Actor::System => ("system", "keyward", "keyward"),
     };
-    if events.is_empty() {
-        return Ok(());
-    }
     let (mut ids, mut workspaces, mut names, mut displays, mut resources) = (vec![], vec![], vec![], vec![], vec![]);
     for event in events {
         ids.push(AuditId::generate());
-        workspaces.push(event.workspace);
+        workspaces.push(&event.workspace);
         names.push(event.event.name());
-        displays.push(event.display);
+        displays.push(&event.display);
         resources.push(serde_json::to_string(&event.resources).map_err(Error::unexpected)?);
     }
-    // One statement for one row as for many thousands: arrays count as one parameter each.
     diesel::sql_query(
         "INSERT INTO audit_log (id, workspace_id, at, event, actor_type, actor_id, actor_name, display, address, \
          user_agent, correlation_id, resources) \

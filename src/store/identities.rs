@@ -20,8 +20,8 @@ use diesel::upsert::DecoratableTarget;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// Most rows of one [`insert_missing`]: Postgres takes 65535 parameters in a statement.
-pub const MAX_ROWS: usize = 5000;
+/// Most rows of one [`insert_missing`], which is to be done long before a statement has taken too long.
+pub const MAX_ROWS: usize = 1000;
 
 /// The live identity with this external id.
 ///

@@ -34,6 +34,9 @@ use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
 use std::collections::HashSet;
 
+/// Most keys of one statement: none may take long.
+const MAX_ROWS: usize = 1000;
+
 /// A key that is about to be imported.
 #[expect(missing_debug_implementations, reason = "holds a hash")]
 #[expect(missing_docs, reason = "the columns of Key")]
@@ -109,26 +112,12 @@ pub fn insert_keys(
     new: &[NewImport<'_>],
 ) -> QueryResult<HashSet<KeyId>> {
     // Sorted, so that two imports of the same keys wait for each other instead of locking each other out.
-    let stored: Vec<Stored> = diesel::sql_query(
-        "INSERT INTO keys (id, workspace_id, api_id, hash, start, name, meta, enabled, expires_at, created_at, \
-         identity_id, pending_migration_id) \
-         SELECT id, $1, $2, hash, '', name, meta::json, enabled, expires_at, $3, identity_id, $4 \
-         FROM unnest($5, $6, $7, $8, $9, $10, $11) AS row (id, hash, name, meta, enabled, expires_at, identity_id) \
-         ORDER BY hash ON CONFLICT (workspace_id, hash) DO NOTHING RETURNING id",
-    )
-    .bind::<Text, _>(permit.workspace())
-    .bind::<Text, _>(api)
-    .bind::<Timestamptz, _>(tx.now())
-    .bind::<Nullable<Text>, _>(pending)
-    .bind::<Array<Text>, _>(new.iter().map(|key| key.id.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Binary>, _>(new.iter().map(|key| key.hash.as_bytes()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|key| key.name).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|key| key.meta.map(Meta::as_json)).collect::<Vec<_>>())
-    .bind::<Array<Bool>, _>(new.iter().map(|key| key.enabled).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Timestamptz>>, _>(new.iter().map(|key| key.expires_at).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|key| key.identity_id).collect::<Vec<_>>())
-    .load(tx.connection)?;
-    let stored: HashSet<KeyId> = stored.into_iter().map(|row| row.id).collect();
+    let mut sorted: Vec<_> = new.iter().collect();
+    sorted.sort_by_key(|key| key.hash.as_bytes());
+    let mut stored = HashSet::new();
+    for keys in sorted.chunks(MAX_ROWS) {
+        stored.extend(insert_some(tx, permit, api, pending, keys)?.into_iter().map(|row| row.id));
+    }
     // One notification for all: what is remembered of these hashes is that there is no such key.
     let change = Change::Workspace(permit.workspace().clone());
     for key in new.iter().filter(|key| stored.contains(key.id)) {
@@ -143,6 +132,34 @@ pub fn insert_keys(
         );
     }
     Ok(stored)
+}
+
+fn insert_some(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    api: &ApiId,
+    pending: Option<&MigrationId>,
+    keys: &[&NewImport<'_>],
+) -> QueryResult<Vec<Stored>> {
+    diesel::sql_query(
+        "INSERT INTO keys (id, workspace_id, api_id, hash, start, name, meta, enabled, expires_at, created_at, \
+         identity_id, pending_migration_id) \
+         SELECT id, $1, $2, hash, '', name, meta::json, enabled, expires_at, $3, identity_id, $4 \
+         FROM unnest($5, $6, $7, $8, $9, $10, $11) AS row (id, hash, name, meta, enabled, expires_at, identity_id) \
+         ORDER BY hash ON CONFLICT (workspace_id, hash) DO NOTHING RETURNING id",
+    )
+    .bind::<Text, _>(permit.workspace())
+    .bind::<Text, _>(api)
+    .bind::<Timestamptz, _>(tx.now())
+    .bind::<Nullable<Text>, _>(pending)
+    .bind::<Array<Text>, _>(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(keys.iter().map(|key| key.hash.as_bytes()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(keys.iter().map(|key| key.name).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(keys.iter().map(|key| key.meta.map(Meta::as_json)).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(keys.iter().map(|key| key.enabled).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(keys.iter().map(|key| key.expires_at).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(keys.iter().map(|key| key.identity_id).collect::<Vec<_>>())
+    .load(tx.connection)
 }
 
 /// Makes an imported key native: from now on it is found by the hash of its whole text. Does nothing, and says so, if it

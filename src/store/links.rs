@@ -186,6 +186,9 @@ pub fn set(tx: &mut Tx<'_>, permit: &Permit, holder: Holder<'_>, held: Held, tar
     Ok(())
 }
 
+/// Most links of one statement: none may take long.
+const MAX_ROWS: usize = 1000;
+
 /// One thing for a new key to hold: slug or name, and id.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
@@ -202,18 +205,17 @@ pub struct Link<'a> {
 /// # Errors
 /// Whatever the database says.
 pub fn connect_keys(tx: &mut Tx<'_>, permit: &Permit, held: Held, links: &[Link<'_>]) -> QueryResult<()> {
-    if links.is_empty() {
-        return Ok(());
-    }
     let t = held.kind();
-    diesel::sql_query(format!(
-        "INSERT INTO key_{t}s (key_id, {t}_id, workspace_id) \
-         SELECT key_id, target_id, $1 FROM unnest($2, $3) AS link (key_id, target_id) ON CONFLICT DO NOTHING"
-    ))
-    .bind::<Text, _>(permit.workspace())
-    .bind::<Array<Text>, _>(links.iter().map(|link| link.key.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(links.iter().map(|link| link.target).collect::<Vec<_>>())
-    .execute(tx.connection)?;
+    for links in links.chunks(MAX_ROWS) {
+        diesel::sql_query(format!(
+            "INSERT INTO key_{t}s (key_id, {t}_id, workspace_id) \
+             SELECT key_id, target_id, $1 FROM unnest($2, $3) AS link (key_id, target_id) ON CONFLICT DO NOTHING"
+        ))
+        .bind::<Text, _>(permit.workspace())
+        .bind::<Array<Text>, _>(links.iter().map(|link| link.key.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(links.iter().map(|link| link.target).collect::<Vec<_>>())
+        .execute(tx.connection)?;
+    }
     for link in links {
         let holder = Holder::Key(link.key);
         let event = holder.events(held).0;

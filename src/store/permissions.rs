@@ -18,8 +18,8 @@ use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
 use std::collections::BTreeSet;
 
-/// Most rows of one [`insert_missing`]: Postgres takes 65535 parameters in a statement.
-pub const MAX_ROWS: usize = 5000;
+/// Most rows of one [`insert_missing`], which is to be done long before a statement has taken too long.
+pub const MAX_ROWS: usize = 1000;
 
 /// The permissions with these slugs, as far as there are any.
 ///
