@@ -138,11 +138,10 @@ mod tests {
         {
             assert!(Hash::parse(text) == Some(hash), "{text}");
         }
-        let short = base64(&hash).replace('=', "")[1..].to_owned();
+        let short: String = base64(&hash).chars().skip(1).collect();
+        let odd: String = hex.chars().skip(1).collect();
         let mixed = "+".to_owned() + &"-".repeat(41) + "A";
-        for text in
-            ["", "abc", &hex[1..], &format!("{hex}0"), &hex.replace(&hex[..1], "g"), &short, &mixed, &"é".repeat(32)]
-        {
+        for text in ["", "abc", &odd, &format!("{odd}g"), &format!("{hex}0"), &short, &mixed, &"é".repeat(32)] {
             assert!(Hash::parse(text).is_none(), "{text}");
         }
     }

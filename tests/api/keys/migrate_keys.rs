@@ -198,10 +198,10 @@ fn what_is_no_hash_is_located_and_nothing_is_imported() {
     let bad = [
         String::new(),
         "abc".to_owned(),
-        hex[1..].to_owned(),
+        hex.chars().skip(1).collect(),
         format!("{hex}0"),
-        hex.replacen(&hex[..1], "g", 1),
-        format!("{}B", &base64.trim_end_matches('=')[..42]),
+        hex.chars().skip(1).chain(['g']).collect(),
+        base64.chars().take(42).chain(['B']).collect(),
         format!("+{}A", "_".repeat(41)),
         format!("{base64}="),
         format!("{hex}\n"),
@@ -365,6 +365,34 @@ fn the_key_limit_counts_the_whole_batch() {
     // Keys that the workspace has do not count again, and nothing fails for want of room when there is nothing to add.
     assert_eq!(scene.call(numbered(3)).data()["failed"].as_array().unwrap().len(), 3);
     scene.call(numbered(4)).refused(403, "unkey/limits/keys_limit_exceeded");
+}
+
+#[test]
+fn the_key_limit_holds_for_imports_at_once() {
+    let scene = Scene::new();
+    scene.world.execute("UPDATE workspaces SET keys_max = 300 WHERE id = $ws");
+    let statuses: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4_usize)
+            .map(|turn| {
+                let keys: Value = (0..200).map(|key| json!({"hash": sha256(&format!("{turn} {key}"))})).collect();
+                let scene = &scene;
+                scope.spawn(move || scene.call(keys).status)
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 3, "{statuses:?}");
+    assert_eq!(scene.world.rows("SELECT id FROM keys WHERE workspace_id = $ws").len(), 200);
+}
+
+#[test]
+fn a_deleted_identity_is_not_revived() {
+    let scene = Scene::new();
+    let first = scene.one("a", json!({"externalId": "owner"}))["identity"]["id"].clone();
+    scene.world.execute("UPDATE identities SET deleted_at = now() WHERE workspace_id = $ws");
+    let second = scene.one("b", json!({"externalId": "owner"}))["identity"]["id"].clone();
+    assert!(second.is_string() && first != second);
 }
 
 #[test]
