@@ -42,7 +42,8 @@ pub struct Settings {
     /// Connections to the database at most
     #[arg(long, env = "KEYWARD_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
-    /// Longest time that one request may spend on the database, milliseconds; then it is answered 503
+    /// Longest time that one request may spend on the database, milliseconds; then it is answered 503. An import may spend
+    /// ten times that
     #[arg(long, env = "KEYWARD_DATABASE_TIMEOUT_MS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub database_timeout_ms: u64,
     /// Largest request body, bytes

@@ -23,6 +23,8 @@ use crate::store;
 use crate::store::links::Held;
 use crate::store::links::Holder;
 use crate::store::tx::Tx;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// How often an owner is looked up and made when others delete it in between.
 const TRIES: usize = 3;
@@ -173,4 +175,25 @@ fn fresh(tx: &Tx<'_>, permit: &Permit, external_id: &str) -> Identity {
         created_at: tx.now(),
         updated_at: None,
     }
+}
+
+/// [`ensure`] for many at once: external id to id.
+///
+/// # Errors
+/// Only the database's.
+pub fn ensure_all(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    external_ids: &BTreeSet<String>,
+) -> Result<BTreeMap<String, IdentityId>> {
+    let mut known = store::identities::by_external_ids(tx, permit.workspace(), external_ids)?;
+    let missing: BTreeSet<_> = external_ids.iter().filter(|name| !known.contains_key(*name)).cloned().collect();
+    let new: Vec<_> = missing.iter().map(|external_id| fresh(tx, permit, external_id)).collect();
+    for rows in new.chunks(store::tx::MAX_ROWS) {
+        store::identities::insert_missing(tx, permit, rows)?;
+    }
+    if !missing.is_empty() {
+        known.extend(store::identities::by_external_ids(tx, permit.workspace(), &missing)?);
+    }
+    Ok(known)
 }

@@ -5,6 +5,7 @@ pub mod identities;
 pub mod keys;
 pub mod last_used;
 pub mod master_keys;
+pub mod migrations;
 pub mod permissions;
 pub mod roles;
 pub mod root_keys;

@@ -132,7 +132,9 @@ pub fn ensure_if(
     }
     may_create()?;
     let new = missing.into_iter().map(|slug| named_by_slug(tx, permit, slug)).collect::<Result<Vec<_>>>()?;
-    store::permissions::insert_missing(tx, permit, &new)?;
+    for rows in new.chunks(store::tx::MAX_ROWS) {
+        store::permissions::insert_missing(tx, permit, rows)?;
+    }
     // What another transaction made at the same moment is found now. To make more of what yet another one has deleted
     // would be out of order, and so a way to a deadlock.
     let all = store::permissions::by_slugs(tx, permit.workspace(), &wanted)?;

@@ -21,6 +21,8 @@ pub struct Call {
     pub origin: Origin,
     /// The client's address, through trusted proxies.
     pub address: Option<IpAddr>,
+    /// How many times as long as usual a write may take.
+    pub patience: u32,
 }
 
 impl Call {
@@ -45,7 +47,7 @@ impl Call {
         mut change: impl FnMut(&mut Tx<'_>, &Caller, &App) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (caller, app) = (Arc::clone(&self.caller), Arc::clone(&self.app));
-        self.app.db.write(self.origin.clone(), move |tx| change(tx, &caller, &app)).await
+        self.app.db.patient(self.patience).write(self.origin.clone(), move |tx| change(tx, &caller, &app)).await
     }
 }
 

@@ -9,6 +9,7 @@ pub mod docs;
 pub mod envelope;
 pub mod identities;
 pub mod keys;
+pub mod migrations;
 pub mod observe;
 pub mod operations;
 pub mod patch;

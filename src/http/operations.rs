@@ -36,6 +36,7 @@ use crate::authz::action::Action::VerifyKey;
 use crate::http::apis;
 use crate::http::identities;
 use crate::http::keys;
+use crate::http::migrations;
 use crate::http::permissions;
 use crate::http::root_keys;
 use crate::http::rpc::rpc;
@@ -52,6 +53,8 @@ pub struct Operation {
     pub needs: &'static [Action],
     /// What may be needed beside, depending on the request.
     pub also: &'static [Action],
+    /// How many times as long as any other operation it may stay in the store.
+    pub patience: u32,
     /// Makes its route.
     pub serve: fn() -> Route,
 }
@@ -59,62 +62,74 @@ pub struct Operation {
 /// Every operation.
 #[rustfmt::skip]
 pub static OPERATIONS: &[Operation] = &[
-    op("apis.createApi",  &[CreateApi],        || rpc(apis::create_api)),
-    op("apis.getApi",     &[ReadApi],          || rpc(apis::get_api)),
-    op("apis.listApis",   &[ReadApi],          || rpc(apis::list_apis)),
-    op("apis.updateApi",  &[UpdateApi],        || rpc(apis::update_api)),
-    op("apis.deleteApi",  &[DeleteApi],        || rpc(apis::delete_api)),
-    op("apis.listKeys",   &[ReadKey, ReadApi], || rpc(apis::list_keys)).also(&[DecryptKey]),
-    op("keys.createKey",  &[CreateKey],        || rpc(keys::create_key)).also(&[EncryptKey]),
-    op("keys.verifyKey",  &[VerifyKey],        || rpc(keys::verify_key)),
-    op("keys.getKey",     &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]),
-    op("keys.whoami",     &[ReadKey],          || rpc(keys::whoami)),
-    op("keys.updateKey",  &[UpdateKey],        || rpc(keys::update_key)),
-    op("keys.rerollKey",  &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
-    op("keys.deleteKey",  &[DeleteKey],        || rpc(keys::delete_key)),
+    op("apis.createApi",                   &[CreateApi],        || rpc(apis::create_api)),
+    op("apis.getApi",                      &[ReadApi],          || rpc(apis::get_api)),
+    op("apis.listApis",                    &[ReadApi],          || rpc(apis::list_apis)),
+    op("apis.updateApi",                   &[UpdateApi],        || rpc(apis::update_api)),
+    op("apis.deleteApi",                   &[DeleteApi],        || rpc(apis::delete_api)),
+    op("apis.listKeys",                    &[ReadKey, ReadApi], || rpc(apis::list_keys)).also(&[DecryptKey]),
 
-    op("identities.createIdentity", &[CreateIdentity], || rpc(identities::create_identity)),
-    op("identities.getIdentity",    &[ReadIdentity],   || rpc(identities::get_identity)),
-    op("identities.listIdentities", &[ReadIdentity],   || rpc(identities::list_identities)),
-    op("identities.updateIdentity", &[UpdateIdentity], || rpc(identities::update_identity)),
-    op("identities.deleteIdentity", &[DeleteIdentity], || rpc(identities::delete_identity)),
-    op("identities.setPermissions", &[UpdateIdentity, AddPermissionToKey, RemovePermissionFromKey],
-        || rpc(identities::set_permissions)).also(&[CreatePermission]),
-    op("identities.setRoles",       &[UpdateIdentity], || rpc(identities::set_roles)),
-    op("keys.addPermissions", &[UpdateKey, AddPermissionToKey], || rpc(keys::add_permissions)).also(&[CreatePermission]),
-    op("keys.setPermissions", &[UpdateKey, AddPermissionToKey, RemovePermissionFromKey], || rpc(keys::set_permissions)).also(&[CreatePermission]),
-    op("keys.removePermissions", &[UpdateKey, RemovePermissionFromKey], || rpc(keys::remove_permissions)),
-    op("keys.addRoles", &[UpdateKey, AddRoleToKey], || rpc(keys::add_roles)),
-    op("keys.setRoles", &[UpdateKey], || rpc(keys::set_roles)),
-    op("keys.removeRoles", &[UpdateKey], || rpc(keys::remove_roles)),
-    op("permissions.createPermission", &[CreatePermission], || rpc(permissions::create_permission)),
-    op("permissions.getPermission", &[ReadPermission], || rpc(permissions::get_permission)),
-    op("permissions.listPermissions", &[ReadPermission], || rpc(permissions::list_permissions)),
-    op("permissions.updatePermission", &[UpdatePermission], || rpc(permissions::update_permission)),
-    op("permissions.deletePermission", &[DeletePermission], || rpc(permissions::delete_permission)),
-    op("permissions.createRole", &[CreateRole], || rpc(permissions::create_role)).also(&[AddPermissionToRole, CreatePermission]),
-    op("permissions.getRole", &[ReadRole], || rpc(permissions::get_role)),
-    op("permissions.listRoles", &[ReadRole], || rpc(permissions::list_roles)),
-    op("permissions.updateRole", &[UpdateRole], || rpc(permissions::update_role)),
-    op("permissions.deleteRole", &[DeleteRole], || rpc(permissions::delete_role)),
-    op("permissions.setRolePermissions", &[AddPermissionToRole, RemovePermissionFromRole], || rpc(permissions::set_role_permissions)).also(&[CreatePermission]),
-    op("rootKeys.createKey",  &[CreateRootKey], || rpc(root_keys::create_key)),
-    op("rootKeys.listKeys",   &[ReadRootKey],   || rpc(root_keys::list_keys)),
-    op("rootKeys.getKey",     &[ReadRootKey],   || rpc(root_keys::get_key)),
-    op("rootKeys.updateKey",  &[UpdateRootKey], || rpc(root_keys::update_key)),
-    op("rootKeys.rerollKey",  &[CreateRootKey], || rpc(root_keys::reroll_key)),
-    op("rootKeys.deleteKey",  &[DeleteRootKey], || rpc(root_keys::delete_key)),
-    op("rootKeys.whoami",     &[],              || rpc(root_keys::whoami)),
-    op("workspace.getLimits", &[],              || rpc(workspace::get_limits)),
+    op("keys.createKey",                   &[CreateKey],        || rpc(keys::create_key)).also(&[EncryptKey]),
+    op("keys.verifyKey",                   &[VerifyKey],        || rpc(keys::verify_key)),
+    op("keys.getKey",                      &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]),
+    op("keys.whoami",                      &[ReadKey],          || rpc(keys::whoami)),
+    op("keys.updateKey",                   &[UpdateKey],        || rpc(keys::update_key)),
+    op("keys.rerollKey",                   &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
+    op("keys.deleteKey",                   &[DeleteKey],        || rpc(keys::delete_key)),
+    op("keys.addPermissions",              &[UpdateKey, AddPermissionToKey], || rpc(keys::add_permissions)).also(&[CreatePermission]),
+    op("keys.setPermissions",              &[UpdateKey, AddPermissionToKey, RemovePermissionFromKey], || rpc(keys::set_permissions)).also(&[CreatePermission]),
+    op("keys.removePermissions",           &[UpdateKey, RemovePermissionFromKey], || rpc(keys::remove_permissions)),
+    op("keys.addRoles",                    &[UpdateKey, AddRoleToKey], || rpc(keys::add_roles)),
+    op("keys.setRoles",                    &[UpdateKey], || rpc(keys::set_roles)),
+    op("keys.removeRoles",                 &[UpdateKey], || rpc(keys::remove_roles)),
+    op("keys.migrateKeys",                 &[CreateKey],       || rpc(keys::migrate_keys)).patient(10),
+
+    op("permissions.createPermission",     &[CreatePermission], || rpc(permissions::create_permission)),
+    op("permissions.getPermission",        &[ReadPermission], || rpc(permissions::get_permission)),
+    op("permissions.listPermissions",      &[ReadPermission], || rpc(permissions::list_permissions)),
+    op("permissions.updatePermission",     &[UpdatePermission], || rpc(permissions::update_permission)),
+    op("permissions.deletePermission",     &[DeletePermission], || rpc(permissions::delete_permission)),
+    op("permissions.createRole",           &[CreateRole], || rpc(permissions::create_role)).also(&[AddPermissionToRole, CreatePermission]),
+    op("permissions.getRole",              &[ReadRole], || rpc(permissions::get_role)),
+    op("permissions.listRoles",            &[ReadRole], || rpc(permissions::list_roles)),
+    op("permissions.updateRole",           &[UpdateRole], || rpc(permissions::update_role)),
+    op("permissions.deleteRole",           &[DeleteRole], || rpc(permissions::delete_role)),
+    op("permissions.setRolePermissions",   &[AddPermissionToRole, RemovePermissionFromRole], || rpc(permissions::set_role_permissions)).also(&[CreatePermission]),
+
+    op("identities.createIdentity",        &[CreateIdentity], || rpc(identities::create_identity)),
+    op("identities.getIdentity",           &[ReadIdentity],   || rpc(identities::get_identity)),
+    op("identities.listIdentities",        &[ReadIdentity],   || rpc(identities::list_identities)),
+    op("identities.updateIdentity",        &[UpdateIdentity], || rpc(identities::update_identity)),
+    op("identities.deleteIdentity",        &[DeleteIdentity], || rpc(identities::delete_identity)),
+    op("identities.setPermissions",        &[UpdateIdentity, AddPermissionToKey, RemovePermissionFromKey], || rpc(identities::set_permissions)).also(&[CreatePermission]),
+    op("identities.setRoles",              &[UpdateIdentity], || rpc(identities::set_roles)),
+
+    op("rootKeys.createKey",               &[CreateRootKey], || rpc(root_keys::create_key)),
+    op("rootKeys.listKeys",                &[ReadRootKey],   || rpc(root_keys::list_keys)),
+    op("rootKeys.getKey",                  &[ReadRootKey],   || rpc(root_keys::get_key)),
+    op("rootKeys.updateKey",               &[UpdateRootKey], || rpc(root_keys::update_key)),
+    op("rootKeys.rerollKey",               &[CreateRootKey], || rpc(root_keys::reroll_key)),
+    op("rootKeys.deleteKey",               &[DeleteRootKey], || rpc(root_keys::delete_key)),
+    op("rootKeys.whoami",                  &[],              || rpc(root_keys::whoami)),
+
+    op("workspace.getLimits",              &[],              || rpc(workspace::get_limits)),
+
+    op("migrations.createMigration",       &[CreateKey], || rpc(migrations::create_migration)),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {
-    Operation { name, needs, also: &[], serve }
+    Operation { name, needs, also: &[], patience: 1, serve }
 }
 
 impl Operation {
     const fn also(mut self, also: &'static [Action]) -> Self {
         self.also = also;
+        self
+    }
+
+    /// For what handles thousands of rows at once.
+    const fn patient(mut self, times: u32) -> Self {
+        self.patience = times;
         self
     }
 }

@@ -130,7 +130,7 @@ where
         let request = state.contract.read(operation.name, http.headers(), &body)?;
         handler(call(state, http, operation, root_key, address), request).await
     };
-    timeout(state.app.settings.database_timeout(), decided)
+    timeout(state.app.settings.database_timeout().saturating_mul(operation.patience), decided)
         .await
         .unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed).unsure()))
 }
@@ -240,6 +240,7 @@ fn call(
             also: operation.also,
         }),
         address,
+        patience: operation.patience,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod key;
 pub mod master_key;
 pub mod meta;
+pub mod migration;
 pub mod origin;
 pub mod page;
 pub mod permission;

@@ -2,6 +2,9 @@
 
 use crate::model::error::Error;
 use crate::model::error::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 use ring::rand::SecureRandom;
 use ring::rand::SystemRandom;
@@ -80,6 +83,19 @@ impl Hash {
         Self(hash)
     }
 
+    /// Reads a hash as other systems write it: 64 hexadecimal digits, or base64 of 32 bytes (standard or URL-safe, with
+    /// or without padding).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = if text.len() == 64 {
+            text.as_bytes().chunks(2).map(hex_byte).collect::<Option<Vec<u8>>>()?
+        } else {
+            let unpadded = text.strip_suffix('=').unwrap_or(text);
+            STANDARD_NO_PAD.decode(unpadded).or_else(|_other| URL_SAFE_NO_PAD.decode(unpadded)).ok()?
+        };
+        bytes.try_into().ok().map(Self)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -91,6 +107,11 @@ impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hash(…)")
     }
+}
+
+fn hex_byte(pair: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(pair).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok()
 }
 
 /// Fills a buffer from the operating system's CSPRNG.
@@ -105,7 +126,34 @@ pub fn fill(buffer: &mut [u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::Hash;
     use super::Plaintext;
+
+    #[test]
+    fn a_hash_is_read_from_hex_and_base64() {
+        // Its base64 has both characters that the two alphabets differ in.
+        let hash = Hash::of("27");
+        let hex: String = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        for text in [&*hex, &*hex.to_uppercase(), &base64(&hash), base64(&hash).trim_end_matches('='), &url_safe(&hash)]
+        {
+            assert!(Hash::parse(text) == Some(hash), "{text}");
+        }
+        let short: String = base64(&hash).chars().skip(1).collect();
+        let odd: String = hex.chars().skip(1).collect();
+        let mixed = "+".to_owned() + &"-".repeat(41) + "A";
+        for text in ["", "abc", &odd, &format!("{odd}g"), &format!("{hex}0"), &short, &mixed, &"é".repeat(32)] {
+            assert!(Hash::parse(text).is_none(), "{text}");
+        }
+    }
+
+    fn base64(hash: &Hash) -> String {
+        use ::base64::Engine;
+        ::base64::engine::general_purpose::STANDARD.encode(hash.as_bytes())
+    }
+
+    fn url_safe(hash: &Hash) -> String {
+        base64(hash).replace('+', "-").replace('/', "_")
+    }
 
     #[test]
     fn a_secret_shows_its_prefix_and_four_characters() {

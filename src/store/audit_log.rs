@@ -6,11 +6,14 @@ use crate::model::error::Result;
 use crate::model::id::AuditId;
 use crate::model::origin::Actor;
 use crate::model::origin::Origin;
-use crate::model::schema::audit_log;
 use crate::store::tx::AuditEvent;
-use diesel::ExpressionMethods;
+use crate::store::tx::MAX_ROWS;
 use diesel::RunQueryDsl;
 use diesel::pg::PgConnection;
+use diesel::sql_types::Array;
+use diesel::sql_types::Nullable;
+use diesel::sql_types::Text;
+use diesel::sql_types::Timestamptz;
 
 /// Writes the rows of one transaction.
 ///
@@ -20,32 +23,46 @@ pub(in crate::store) fn insert(
     connection: &mut PgConnection,
     origin: &Origin,
     at: Timestamp,
-    events: Vec<AuditEvent>,
+    events: &[AuditEvent],
 ) -> Result<()> {
+    for events in events.chunks(MAX_ROWS) {
+        insert_some(connection, origin, at, events)?;
+    }
+    Ok(())
+}
+
+fn insert_some(connection: &mut PgConnection, origin: &Origin, at: Timestamp, events: &[AuditEvent]) -> Result<()> {
     let (actor_type, actor_id, actor_name) = match &origin.actor {
         Actor::RootKey { id, name } => ("rootkey", id.as_str(), name.as_str()),
         Actor::CommandLine => ("operator", "cli", "command line"),
         Actor::System => ("system", "keyward", "keyward"),
     };
-    let rows: Vec<_> = events
-        .into_iter()
-        .map(|event| {
-            Ok((
-                audit_log::id.eq(AuditId::generate()),
-                audit_log::workspace_id.eq(event.workspace),
-                audit_log::at.eq(at),
-                audit_log::event.eq(event.event.name()),
-                audit_log::actor_type.eq(actor_type),
-                audit_log::actor_id.eq(actor_id),
-                audit_log::actor_name.eq(actor_name),
-                audit_log::display.eq(event.display),
-                audit_log::address.eq(origin.address.map(|address| address.to_string())),
-                audit_log::user_agent.eq(origin.user_agent.as_deref()),
-                audit_log::correlation_id.eq(origin.request_id.as_str()),
-                audit_log::resources.eq(serde_json::to_value(event.resources).map_err(Error::unexpected)?),
-            ))
-        })
-        .collect::<Result<_>>()?;
-    diesel::insert_into(audit_log::table).values(rows).execute(connection)?;
+    let (mut ids, mut workspaces, mut names, mut displays, mut resources) = (vec![], vec![], vec![], vec![], vec![]);
+    for event in events {
+        ids.push(AuditId::generate());
+        workspaces.push(&event.workspace);
+        names.push(event.event.name());
+        displays.push(&event.display);
+        resources.push(serde_json::to_string(&event.resources).map_err(Error::unexpected)?);
+    }
+    diesel::sql_query(
+        "INSERT INTO audit_log (id, workspace_id, at, event, actor_type, actor_id, actor_name, display, address, \
+         user_agent, correlation_id, resources) \
+         SELECT id, workspace_id, $1, event, $2, $3, $4, display, $5, $6, $7, resources::jsonb \
+         FROM unnest($8, $9, $10, $11, $12) AS row (id, workspace_id, event, display, resources)",
+    )
+    .bind::<Timestamptz, _>(at)
+    .bind::<Text, _>(actor_type)
+    .bind::<Text, _>(actor_id)
+    .bind::<Text, _>(actor_name)
+    .bind::<Nullable<Text>, _>(origin.address.map(|address| address.to_string()))
+    .bind::<Nullable<Text>, _>(origin.user_agent.as_deref())
+    .bind::<Text, _>(origin.request_id.as_str())
+    .bind::<Array<Text>, _>(ids)
+    .bind::<Array<Text>, _>(workspaces)
+    .bind::<Array<Text>, _>(names)
+    .bind::<Array<Text>, _>(displays)
+    .bind::<Array<Text>, _>(resources)
+    .execute(connection)?;
     Ok(())
 }

@@ -77,6 +77,13 @@ impl Db {
         &self.clock
     }
 
+    /// The same with a longer deadline, for what handles thousands of rows at once. That the database is away is noticed
+    /// as soon as ever, and no single statement may take longer.
+    #[must_use]
+    pub fn patient(&self, times: u32) -> Self {
+        Self { deadline: self.deadline.saturating_mul(times), ..self.clone() }
+    }
+
     /// What the pool is doing.
     #[must_use]
     pub fn pool_state(&self) -> PoolState {
@@ -148,7 +155,7 @@ impl Db {
                 let mut tx = Tx::new(connection, now);
                 let value = change(&mut tx)?;
                 let (connection, changes, events) = tx.into_parts();
-                audit_log::insert(connection, origin, now, events)?;
+                audit_log::insert(connection, origin, now, &events)?;
                 changes::notify(connection, changes)?;
                 Ok(value)
             });

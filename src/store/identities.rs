@@ -31,6 +31,8 @@ use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
 use diesel::upsert::DecoratableTarget;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 fn full_identity((identity, holdings): (Identity, Holdings)) -> FullIdentity {
     FullIdentity { identity, holdings }
@@ -202,14 +204,53 @@ pub fn roles(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &IdentityId) -> Query
         .load(tx.connection)
 }
 
+/// Ids of the live identities with these external ids, as far as there are any.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn by_external_ids(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    external_ids: &BTreeSet<String>,
+) -> QueryResult<BTreeMap<String, IdentityId>> {
+    let rows: Vec<(String, IdentityId)> = identities::table
+        .filter(identities::workspace_id.eq(workspace))
+        .filter(identities::external_id.eq_any(external_ids))
+        .filter(identities::deleted_at.is_null())
+        .select((identities::external_id, identities::id))
+        .load(tx.connection)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// [`insert`] for many at once.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn insert_missing(tx: &mut Tx<'_>, permit: &Permit, new: &[Identity]) -> QueryResult<()> {
+    let stored: Vec<(IdentityId, String)> = diesel::insert_into(identities::table)
+        .values(new)
+        .on_conflict((identities::workspace_id, identities::external_id))
+        .filter_target(identities::deleted_at.is_null())
+        .do_nothing()
+        .returning((identities::id, identities::external_id))
+        .get_results(tx.connection)?;
+    // One notification for all of them.
+    let change = Change::Workspace(permit.workspace().clone());
+    for (id, external_id) in &stored {
+        tx.record(change.clone(), event(permit, Event::IdentityCreate, "created", id, external_id));
+    }
+    Ok(())
+}
+
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, id: &IdentityId, external_id: &str) {
-    tx.record(
-        Change::Identity(id.clone()),
-        AuditEvent {
-            workspace: permit.workspace().clone(),
-            event,
-            display: format!("{verb} identity {external_id}"),
-            resources: vec![Resource::new("identity", id, Some(external_id))],
-        },
-    );
+    tx.record(Change::Identity(id.clone()), self::event(permit, event, verb, id, external_id));
+}
+
+fn event(permit: &Permit, event: Event, verb: &str, id: &IdentityId, external_id: &str) -> AuditEvent {
+    AuditEvent {
+        workspace: permit.workspace().clone(),
+        event,
+        display: format!("{verb} identity {external_id}"),
+        resources: vec![Resource::new("identity", id, Some(external_id))],
+    }
 }

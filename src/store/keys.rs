@@ -92,7 +92,11 @@ pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, by: By<'_>) -> QueryResult
     let query = full!().filter(keys::workspace_id.eq(workspace)).into_boxed();
     let row = match by {
         By::Id(id) => query.filter(keys::id.eq(id)).first::<Row>(tx.connection),
-        By::Hash(hash) => query.filter(keys::hash.eq(hash.as_bytes())).first::<Row>(tx.connection),
+        // While an import is pending, its hash is one of a part of the key, which is not the key.
+        By::Hash(hash) => query
+            .filter(keys::hash.eq(hash.as_bytes()))
+            .filter(keys::pending_migration_id.is_null())
+            .first::<Row>(tx.connection),
     };
     Ok(row.optional()?.map(full_key))
 }

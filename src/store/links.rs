@@ -9,6 +9,7 @@ use crate::model::id::WorkspaceId;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
 use crate::store::tx::AuditEvent;
+use crate::store::tx::MAX_ROWS;
 use crate::store::tx::Tx;
 use diesel::QueryResult;
 use diesel::QueryableByName;
@@ -227,6 +228,57 @@ pub fn holders(tx: &mut Tx<'_>, held: Held, id: &str) -> QueryResult<Holders> {
     .get_result(tx.connection)
 }
 
+/// One thing for a new key to hold: slug or name, and id.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    /// The key.
+    pub key: &'a KeyId,
+    /// Slug or name.
+    pub label: &'a str,
+    /// Id of the permission or role.
+    pub target: &'a str,
+}
+
+/// [`connect`] for many keys at once, all of them new: nobody remembers anything of them. Each link is audited.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn connect_keys(tx: &mut Tx<'_>, permit: &Permit, held: Held, links: &[Link<'_>]) -> QueryResult<()> {
+    let t = held.kind();
+    for links in links.chunks(MAX_ROWS) {
+        diesel::sql_query(format!(
+            "INSERT INTO key_{t}s (key_id, {t}_id, workspace_id) \
+             SELECT key_id, target_id, $1 FROM unnest($2, $3) AS link (key_id, target_id) ON CONFLICT DO NOTHING"
+        ))
+        .bind::<Text, _>(permit.workspace())
+        .bind::<Array<Text>, _>(links.iter().map(|link| link.key.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(links.iter().map(|link| link.target).collect::<Vec<_>>())
+        .execute(tx.connection)?;
+    }
+    for link in links {
+        let holder = Holder::Key(link.key);
+        let event = holder.events(held).0;
+        tx.note(audit(permit, holder, held, (link.label, link.target), event, "connected"));
+    }
+    Ok(())
+}
+
+fn audit(
+    permit: &Permit,
+    holder: Holder<'_>,
+    held: Held,
+    (label, id): (&str, &str),
+    event: Event,
+    verb: &str,
+) -> AuditEvent {
+    AuditEvent {
+        workspace: permit.workspace().clone(),
+        event,
+        display: format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.id()),
+        resources: vec![Resource::new(holder.kind(), holder.id(), None), Resource::new(held.kind(), id, Some(label))],
+    }
+}
+
 #[expect(clippy::too_many_arguments, reason = "what an audit row says of a link")]
 fn record(
     tx: &mut Tx<'_>,
@@ -240,18 +292,7 @@ fn record(
 ) -> Vec<String> {
     let mut labels = Vec::new();
     for (label, id) in targets.iter().filter(|(_, id)| touched.iter().any(|touched| touched.id == **id)) {
-        tx.record(
-            holder.change(permit),
-            AuditEvent {
-                workspace: permit.workspace().clone(),
-                event,
-                display: format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.id()),
-                resources: vec![
-                    Resource::new(holder.kind(), holder.id(), None),
-                    Resource::new(held.kind(), id, Some(label)),
-                ],
-            },
-        );
+        tx.record(holder.change(permit), audit(permit, holder, held, (label, id), event, verb));
         labels.push(label.clone());
     }
     labels

@@ -8,6 +8,7 @@ pub mod conflict;
 pub mod database;
 pub mod health;
 pub mod identities;
+pub mod imports;
 pub mod keys;
 pub mod links;
 pub mod migrations;

@@ -224,3 +224,20 @@ fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, id: &
         AuditEvent { workspace, event, display, resources: vec![Resource::new("role", id, Some(name))] },
     );
 }
+
+/// Stores roles whose names are free; whoever stores the same one at the same time wins or waits, none fails.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn insert_missing(tx: &mut Tx<'_>, permit: &Permit, new: &[Role]) -> QueryResult<()> {
+    let stored: Vec<Role> = diesel::insert_into(roles::table)
+        .values(new)
+        .on_conflict((roles::workspace_id, roles::name))
+        .do_nothing()
+        .returning(Role::as_returning())
+        .get_results(tx.connection)?;
+    for role in &stored {
+        record(tx, permit, Event::RoleCreate, format!("created role {}", role.name), &role.id, &role.name);
+    }
+    Ok(())
+}

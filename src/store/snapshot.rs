@@ -1,6 +1,7 @@
 //! Everything that the verification of a key needs to know, in one SELECT.
 
 use crate::model::address::AddressList;
+use crate::model::id::MigrationId;
 use crate::model::id::WorkspaceId;
 use crate::model::identity::Identity;
 use crate::model::key::Key;
@@ -16,6 +17,7 @@ use diesel::ExpressionMethods;
 use diesel::JoinOnDsl;
 use diesel::NullableExpressionMethods;
 use diesel::OptionalExtension;
+use diesel::PgExpressionMethods;
 use diesel::QueryDsl;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
@@ -39,6 +41,28 @@ pub struct Snapshot {
 /// # Errors
 /// Whatever the database says. A stored allow list that does not parse is one: nobody may pass it.
 pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResult<Option<Snapshot>> {
+    one(tx, workspace, hash, None)
+}
+
+/// The same for a key whose hash is still that of the foreign system that it was imported from.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_pending(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    hash: &Hash,
+    migration: &MigrationId,
+) -> QueryResult<Option<Snapshot>> {
+    one(tx, workspace, hash, Some(migration))
+}
+
+fn one(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    hash: &Hash,
+    pending: Option<&MigrationId>,
+) -> QueryResult<Option<Snapshot>> {
     type Row = (Key, Option<Identity>, Access, Vec<String>);
     let live_owner = keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null());
     let row: Option<Row> = keys::table
@@ -46,7 +70,7 @@ pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResul
         .left_join(identities::table.on(live_owner))
         .filter(keys::workspace_id.eq(workspace))
         .filter(keys::hash.eq(hash.as_bytes()))
-        .filter(keys::pending_migration_id.is_null())
+        .filter(keys::pending_migration_id.is_not_distinct_from(pending))
         .filter(keys::deleted_at.is_null())
         .filter(apis::deleted_at.is_null())
         .select((Key::as_select(), Option::<Identity>::as_select(), access::of_key(), apis::ip_whitelist))

@@ -8,6 +8,9 @@ use crate::model::origin::Resource;
 use diesel::pg::PgConnection;
 use std::fmt;
 
+/// Rows that one statement writes at most: an import has tens of thousands, and no statement may take long.
+pub const MAX_ROWS: usize = 1000;
+
 /// An audit row in the making.
 #[derive(Clone, Debug)]
 pub struct AuditEvent {

@@ -115,6 +115,13 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
         "keys.addRoles" | "keys.setRoles" | "keys.removeRoles" => {
             of(not_found, json!({"keyId": key.id, "roles": [scene.role]}))
         }
+        "keys.migrateKeys" => {
+            let name = json!({"name": "matrix", "algorithm": "sha256"});
+            let migration = scene.world.admin.ok("migrations.createMigration", name);
+            let keys =
+                json!([{"hash": "0".repeat(64), "externalId": "imported", "permissions": ["a"], "roles": ["r"]}]);
+            of(Rule::Names, json!({"migrationId": migration["migrationId"], "apiId": api, "keys": keys}))
+        }
         other => match other.split('.').next().unwrap() {
             "permissions" => permissions(operation, scene),
             "identities" => identities(operation, scene),
@@ -201,7 +208,13 @@ fn root_key_elsewhere(scene: &Scene<'_>, operation: &Operation, fixture: &Fixtur
 // ---- migrations.*
 
 fn migrations(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
-    missing(operation.name)
+    match operation.name {
+        "migrations.createMigration" => {
+            let body = json!({"name": "another", "algorithm": "sha256"});
+            Fixture { rule: Rule::Everywhere, body, also: operation.also }
+        }
+        other => missing(other),
+    }
 }
 
 // ---- the matrix

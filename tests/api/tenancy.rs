@@ -15,6 +15,8 @@ fn what_belongs_to_another_workspace_does_not_exist() {
     let unknown_identity = "id_that_never_was";
     theirs.admin.ok("permissions.createRole", json!({"name": "their role", "permissions": ["their.permission"]}));
     let root_key = theirs.root_key_until(&["api.*.read_key"], None).0.to_string();
+    let name = json!({"name": "mine", "algorithm": "sha256"});
+    let migration = mine.admin.ok("migrations.createMigration", name)["migrationId"].clone();
     let unknown_api = "api_that_never_was";
     let unknown_key = "key_that_never_was";
     for operation in OPERATIONS {
@@ -23,7 +25,7 @@ fn what_belongs_to_another_workspace_does_not_exist() {
             let [role, permission] =
                 if api == unknown_api { ["no role", "no.permission"] } else { ["their role", "their.permission"] };
             Some(match operation.name {
-                "apis.createApi" | "apis.listApis" => return None,
+                "apis.createApi" | "apis.listApis" | "migrations.createMigration" => return None,
                 // They name nothing that anybody else could have.
                 "rootKeys.createKey" | "rootKeys.listKeys" | "rootKeys.whoami" | "workspace.getLimits" => return None,
                 "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
@@ -54,6 +56,9 @@ fn what_belongs_to_another_workspace_does_not_exist() {
                 "rootKeys.getKey" | "rootKeys.deleteKey" => json!({"keyId": root(id)}),
                 "rootKeys.updateKey" => json!({"keyId": root(id), "enabled": false}),
                 "rootKeys.rerollKey" => json!({"keyId": root(id), "expiration": 0}),
+                "keys.migrateKeys" => {
+                    json!({"migrationId": migration, "apiId": api, "keys": [{"hash": "0".repeat(64), "roles": ["r"]}]})
+                }
                 other => panic!("{other} has no fixture: add one, so that its tenancy is tested"),
             })
         };

@@ -78,7 +78,7 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &
     if new.recoverable {
         recover::check_possible(master_keys, &api)?;
     }
-    check_limit(tx, &permit)?;
+    check_limit(tx, &permit, 1)?;
     let made = CreateKey {
         prefix: new.prefix.clone().or(api.default_prefix),
         byte_length: new.byte_length.or(api.default_bytes),
@@ -103,19 +103,23 @@ pub(super) fn give(tx: &mut Tx<'_>, permit: &Permit, key: &KeyId, permissions: &
     Ok(())
 }
 
-/// Refuses one more key than the workspace may have.
+/// Refuses more keys than the workspace may have: all of these or none.
 ///
 /// # Errors
 /// `keys_limit_exceeded`.
-pub(super) fn check_limit(tx: &mut Tx<'_>, permit: &Permit) -> Result<()> {
+pub(super) fn check_limit(tx: &mut Tx<'_>, permit: &Permit, more: usize) -> Result<()> {
     let Some(most) = store::workspaces::lock_keys_max(tx, permit)? else { return Ok(()) };
-    if store::keys::count(tx, permit.workspace())? < most {
+    let count = store::keys::count(tx, permit.workspace())?;
+    let more = i64::try_from(more).unwrap_or(i64::MAX);
+    if count.saturating_add(more) <= most {
         return Ok(());
     }
+    let reached =
+        if more == 1 { "has them".to_owned() } else { format!("has {count}; this request makes {more} more") };
     Err(Error::new(
         Code::KeysLimitExceeded,
         format!(
-            "This workspace may have {most} keys (its limit keysMax) and has them. Delete keys that are not needed, or \
+            "This workspace may have {most} keys (its limit keysMax) and {reached}. Delete keys that are not needed, or \
              ask the operator to raise the limit with `keyward workspace limit WORKSPACE --keys N`."
         ),
     ))

@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod delete;
+pub mod migrate;
 pub mod permissions;
 pub mod read;
 pub mod recover;
@@ -43,9 +44,17 @@ fn lock(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId) -> Result<(FullKey, Permit
 /// # Errors
 /// `invalid_input`.
 pub(in crate::domain) fn check_meta(meta: Option<&Meta>) -> Result<()> {
+    check_meta_at("body.meta", meta)
+}
+
+/// [`check_meta`] for metadata in another place of the request.
+///
+/// # Errors
+/// `invalid_input`.
+fn check_meta_at(location: &str, meta: Option<&Meta>) -> Result<()> {
     match meta.map(|meta| meta.as_json().len()) {
         Some(bytes) if bytes > Meta::MAX_BYTES => Err(Error::invalid(
-            "body.meta",
+            location,
             format!("is {bytes} bytes long, {} are the most", Meta::MAX_BYTES),
             Some("Keep large data elsewhere and store a reference to it."),
         )),

@@ -63,7 +63,7 @@ pub fn reroll(
         permissions: Vec::new(),
         roles: Vec::new(),
     };
-    create::check_limit(tx, &permit)?;
+    create::check_limit(tx, &permit, 1)?;
     let created = create::make(tx, &permit, master_keys, &new, identity.as_ref().map(|identity| &identity.id))?;
     let permissions = store::links::list(tx, permit.workspace(), Holder::Key(&old.id), Held::Permissions)?;
     let roles = store::links::list(tx, permit.workspace(), Holder::Key(&old.id), Held::Roles)?;

@@ -2,29 +2,36 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 pub mod decide;
+mod imported;
 
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
 use crate::domain::last_used::LastUsed;
 use crate::domain::verify::decide::Question;
+use crate::domain::verify::imported::Found;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
-use crate::model::secret::Hash;
+use crate::model::id::MigrationId;
+use crate::model::origin::Origin;
+use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
 use crate::model::verdict::Verdict;
 use crate::store::database::Db;
 use crate::store::snapshot;
 use crate::store::snapshot::Snapshot;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A key to be verified.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Verify {
-    /// Hash of the presented key.
-    pub hash: Hash,
+    /// The presented key.
+    pub key: Plaintext,
+    /// Where it was imported from, if it was and was not verified since.
+    pub migration: Option<MigrationId>,
     /// Only keys of one of these APIs are found; `None` is any.
     pub apis: Option<Vec<ApiId>>,
     /// The permission query, as it was sent.
@@ -45,23 +52,38 @@ pub struct Verified {
 /// Verifies a key.
 ///
 /// # Errors
-/// `insufficient_permissions` without any `verify_key`; `permissions_query_syntax_error`; `service_unavailable` when what is needed cannot be had: never a
-/// guess.
-pub async fn verify(db: &Db, last_used: &LastUsed, caller: &Caller, request: Verify) -> Result<Verified> {
+/// `insufficient_permissions` without any `verify_key`; `permissions_query_syntax_error`; `authentication/malformed` for
+/// a key that cannot be one of its migration; `service_unavailable` when what is needed cannot be had: never a guess.
+pub async fn verify(
+    db: &Db,
+    last_used: &LastUsed,
+    caller: &Caller,
+    origin: &Origin,
+    request: Verify,
+) -> Result<Verified> {
     caller.somewhere(&[])?;
-    let (workspace, hash) = (caller.workspace.clone(), request.hash);
-    let (snapshot, now) = db.ask(move |tx| Ok((snapshot::load(tx, &workspace, &hash)?, tx.now()))).await?;
+    let (workspace, hash) = (caller.workspace.clone(), request.key.hash());
+    let (mut snapshot, now) = db.ask(move |tx| Ok((snapshot::load(tx, &workspace, &hash)?, tx.now()))).await?;
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
-    let verdict = decide::decide(
-        snapshot.as_ref(),
-        &Question {
-            covered: &|api| caller.covers(Action::VerifyKey, api),
-            apis: request.apis.as_deref(),
-            address: request.address,
-            query: query.as_ref().ok().and_then(Option::as_ref),
-            now,
-        },
-    );
+    let question = Question {
+        covered: &|api| caller.covers(Action::VerifyKey, api),
+        apis: request.apis.as_deref(),
+        address: request.address,
+        query: query.as_ref().ok().and_then(Option::as_ref),
+        now,
+    };
+    if let (None, Some(migration)) = (&snapshot, &request.migration) {
+        let presented = Arc::new(request.key);
+        let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
+        snapshot = match imported::find(db, &caller.workspace, migration, &presented).await? {
+            Found::Nothing => None,
+            Found::Pending(found) if query.is_ok() && known(&found) => {
+                imported::bind(db, caller, origin, found.key, migration, &presented).await?
+            }
+            Found::Bound(found) | Found::Pending(found) => Some(found),
+        };
+    }
+    let verdict = decide::decide(snapshot.as_ref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
     let snapshot = snapshot.filter(|_| known);
     // A query that cannot be read is refused only for keys that the caller may know of (keys.md section 6, step 5).

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod get;
+mod migrate;
 mod permissions;
 mod reroll;
 mod roles;
@@ -13,6 +14,7 @@ mod whoami;
 pub use create::create_key;
 pub use delete::delete_key;
 pub use get::get_key;
+pub use migrate::migrate_keys;
 pub use permissions::add_permissions;
 pub use permissions::remove_permissions;
 pub use permissions::set_permissions;

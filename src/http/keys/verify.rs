@@ -12,6 +12,7 @@ use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::KeyId;
+use crate::model::id::MigrationId;
 use crate::model::meta::Meta;
 use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
@@ -29,6 +30,7 @@ pub struct VerifyKeyRequest {
     keyspaces: Option<Vec<ApiId>>,
     client_ip: Option<String>,
     permissions: Option<String>,
+    migration_id: Option<MigrationId>,
 }
 
 /// Answer of `keys.verifyKey`: `NOT_FOUND` tells nothing beside.
@@ -78,12 +80,13 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         (Some(api), Some(keyspaces)) => Some(keyspaces.into_iter().filter(|keyspace| *keyspace == api).collect()),
     };
     let asked = Verify {
-        hash: Plaintext::new(request.key).hash(),
+        key: Plaintext::new(request.key),
+        migration: request.migration_id,
         apis,
         permissions: request.permissions,
         address: given.or(call.address),
     };
-    let verified = verify::verify(&call.app.db, &call.app.last_used, &call.caller, asked).await?;
+    let verified = verify::verify(&call.app.db, &call.app.last_used, &call.caller, &call.origin, asked).await?;
     call.app.metrics.verification(verified.verdict.outcome);
     Ok(Reply::new(VerifyKeyResponse::from(verified)))
 }

@@ -170,6 +170,12 @@ impl<'s> World<'s> {
             "identity_roles": of("identity_roles", "identity_id, role_id"),
             "key_permissions": of("key_permissions", "key_id, permission_id"),
             "key_roles": of("key_roles", "key_id, role_id"),
+            "migrations": of("migrations", "id"),
+            "identities": of("identities", "id"),
+            "permissions": of("permissions", "id"),
+            "roles": of("roles", "id"),
+            "key_permissions": of("key_permissions", "key_id, permission_id"),
+            "key_roles": of("key_roles", "key_id, role_id"),
             "audit_log": of("audit_log", "id"),
         })
     }

@@ -4,6 +4,7 @@ mod access;
 mod create_key;
 mod delete_key;
 mod get_key;
+mod migrate_keys;
 mod owner;
 mod permissions;
 mod recoverable;

@@ -1,0 +1,5 @@
+//! `migrations.*` on the wire.
+
+mod create;
+
+pub use create::create_migration;
