@@ -69,6 +69,8 @@
 //! authz/              Who may do what: actions, grants, the caller and its permits. Pure: no database, no HTTP.
 //!   action            The vocabulary of permissions: every action, and the kind of resource that it is about.
 //!   caller            The caller of an operation, the judgement on its rights, and the permit without which nothing is written.
+//!   ceiling           The ceiling of minting: a root key gives away only what it holds itself, and for no longer than it lives itself.
+//!   expression        Permission queries of `verifyKey`: `a AND (b OR c)`. Lexer, depth-limited parser, evaluation (keys.md section 7).
 //!   grants            What a root key holds: literal tuples `resource.id.action` (decisions.md #22).
 //!   preset            Presets: names for sets of permissions, expanded to tuples when a root key is minted.
 //! cli/                The command line, and the private Postgres of `keyward dev`.
@@ -83,6 +85,7 @@
 //!   migrate           `keyward migrate`.
 //!   openapi           `keyward openapi`.
 //!   output            What commands print, and how they fail: data on stdout, talk on stderr, exit codes that scripts can rely on.
+//!   permissions       `keyward permissions`.
 //!   prepare           What `serve` and `dev` do before and around serving: migrate, bootstrap, listen, wait for a signal.
 //!   root_key          `keyward root-key`.
 //!   serve             `keyward serve`: production.
@@ -101,25 +104,39 @@
 //!     socket          The socket folder: short enough for the kernel whatever the data folder, and closed to every other user.
 //! domain/             What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
 //!   apis              APIs (contract/apis.md, decisions.md "Additions").
+//!   identities        Identities (contract/identities.md, decisions.md "Additions").
 //!   last_used         When keys and root keys were last used: gathered in memory, written in batches, off the request's path.
 //!   master_keys       Changing the master key: every recoverable key is opened and sealed again under the first key of the ring.
-//!   root_keys         Root keys: minting and revoking by the operator, and authentication.
+//!   migrations        Migrations: from where keys are imported (contract/keys.md section 13, decisions.md #32).
+//!   permissions       Permissions (contract/permissions.md).
+//!   roles             Roles (contract/permissions.md).
 //!   workspaces        Workspaces, which the operator makes.
 //!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
 //!     create          `keys.createKey` (keys.md section 5, decisions.md rule 5).
 //!     delete          `keys.deleteKey` (keys.md section 11).
+//!     migrate         `keys.migrateKeys`: keys of another system, by their hashes (keys.md section 13, decisions.md #32).
+//!     permissions     `keys.addPermissions`, `keys.setPermissions`, `keys.removePermissions` (keys.md section 12).
 //!     read            `keys.getKey`, `keys.whoami`, `apis.listKeys` (keys.md section 10, apis.md).
 //!     recover         Recoverable keys: sealing them when they are made, opening them for who may see them.
 //!     reroll          `keys.rerollKey` (keys.md section 11, decisions.md #27, #53).
+//!     roles           `keys.addRoles`, `keys.setRoles`, `keys.removeRoles` (keys.md section 12).
 //!     update          `keys.updateKey` (keys.md section 11).
+//!   root_keys/        Root keys: minting and revoking by the operator, authentication, and their management by each other under a ceiling.
+//!     create          `rootKeys.createKey` (decisions.md #50, "Additions").
+//!     delete          `rootKeys.deleteKey` (decisions.md #52, "Additions").
+//!     guard           What stands between one root key and the others: the caller as it is now, the ceiling, the limit, the last minter.
+//!     read            `rootKeys.getKey`, `rootKeys.listKeys`, `rootKeys.whoami` (decisions.md #51, "Additions").
+//!     reroll          `rootKeys.rerollKey` (decisions.md #27, #52, "Additions").
+//!     update          `rootKeys.updateKey` (decisions.md #52, "Additions").
 //!   verify/           The data plane: what is known of a key, the pure verdict, the answer.
 //!     decide          The verdict on a key: pure, one order of checks (keys.md section 6).
+//!     imported        The first verification of a key that was imported by the hash of a part of it (keys.md section 13).
 //! http/               HTTP: routes, JSON shapes, the contract, the envelope, problem bodies. The only place that knows the wire.
 //!   bearer            The credential of a request: exactly one `Authorization: Bearer …`, and nothing else (decisions.md #2, #3).
 //!   call              What a handler gets beside the request's fields, and what it gives back.
 //!   client            The client's address: the peer's, or what trusted proxies say of it, counted from the right (decisions.md #34).
 //!   contract          The contract at run time: request validators compiled from `openapi.yaml`, and violations in plain words.
-//!   envelope          The envelope of a success: `meta`, `data`, and `pagination` for lists.
+//!   envelope          The envelope of a success: `meta`, `data` (all operations but one), and `pagination` for lists.
 //!   observe           Around every request: its id, the bound on its header, one log line, its metrics.
 //!   operations        THE TABLE of operations: wire name, permissions, handler. Routing, authorization, the tests and the README come from it.
 //!   patch             Fields of three states: absent keeps, `null` clears, a value sets.
@@ -142,14 +159,49 @@
 //!     reference       `/docs`: Swagger UI over `/openapi.json`, every byte of it from this binary.
 //!     spec            `openapi.yaml` as it was compiled in, and the same as JSON.
 //!     tests           What a reader of the served documentation can rely on.
+//!   identities/       `identities.*` on the wire.
+//!     create          `identities.createIdentity`.
+//!     delete          `identities.deleteIdentity`.
+//!     get             `identities.getIdentity`.
+//!     list            `identities.listIdentities`.
+//!     set_permissions `identities.setPermissions`.
+//!     set_roles       `identities.setRoles`.
+//!     update          `identities.updateIdentity`.
 //!   keys/             `keys.*` on the wire.
 //!     create          `keys.createKey`.
 //!     delete          `keys.deleteKey`.
 //!     get             `keys.getKey`.
+//!     migrate         `keys.migrateKeys`.
+//!     permissions     `keys.addPermissions`, `keys.setPermissions`, `keys.removePermissions`.
 //!     reroll          `keys.rerollKey`.
+//!     roles           `keys.addRoles`, `keys.setRoles`, `keys.removeRoles`.
 //!     update          `keys.updateKey`.
 //!     verify          `keys.verifyKey`.
 //!     whoami          `keys.whoami`.
+//!   migrations/       `migrations.*` on the wire.
+//!     create          `migrations.createMigration`.
+//!   permissions/      `permissions.*` on the wire: permissions and roles.
+//!     create_permission`permissions.createPermission`.
+//!     create_role     `permissions.createRole`.
+//!     delete_permission`permissions.deletePermission`.
+//!     delete_role     `permissions.deleteRole`.
+//!     get_permission  `permissions.getPermission`.
+//!     get_role        `permissions.getRole`.
+//!     list_permissions`permissions.listPermissions`.
+//!     list_roles      `permissions.listRoles`.
+//!     set_role_permissions`permissions.setRolePermissions`.
+//!     update_permission`permissions.updatePermission`.
+//!     update_role     `permissions.updateRole`.
+//!   root_keys/        `rootKeys.*` on the wire.
+//!     create          `rootKeys.createKey`.
+//!     delete          `rootKeys.deleteKey`.
+//!     get             `rootKeys.getKey`.
+//!     list            `rootKeys.listKeys`.
+//!     reroll          `rootKeys.rerollKey`.
+//!     update          `rootKeys.updateKey`.
+//!     whoami          `rootKeys.whoami`.
+//!   workspace/        `workspace.*` on the wire.
+//!     get_limits      `workspace.getLimits`.
 //! limiter/            Rate-limit arithmetic. No Postgres, no HTTP.
 //!   edge              The service's own edge, by governor: failed authentications per client address, requests per root key.
 //! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
@@ -160,25 +212,34 @@
 //!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.
 //!   error             The one error type: a code, a sentence for the caller, and the private cause for the log.
 //!   id                Ids: a prefix and the base58 of a UUIDv7, so that they sort by the time of their making (decisions.md #11).
+//!   identity          Identities: the owners of keys, under the customer's own names (contract/identities.md).
 //!   key               Keys: what verification and the key operations know of one.
 //!   master_key        The master key ring: seals recoverable keys with AES-256-GCM, each bound to its key id and workspace.
 //!   meta              Free-form metadata, kept exactly as it was sent: integers above 2^53 and their order survive.
+//!   migration         Migrations: where keys are imported from, and how their hashes were made there (contract/keys.md section 13).
 //!   origin            Who makes a request and from where, and what the audit log says of it (common.md section 10).
 //!   page              Pages of a list: ordered by id, the cursor is the first row of the next page (common.md section 6).
+//!   permission        Permissions and roles: what keys and identities may hold (contract/permissions.md).
 //!   root_key          Root keys: the credentials that may call Keyward's operations (decisions.md #21, #22).
 //!   schema            The tables as diesel sees them. A test compares this file with the migrated database.
 //!   secret            Secrets: plaintexts that do not print themselves, their hashes, and how they are made.
 //!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
 //!   workspace         The workspace: the tenant that everything belongs to.
 //! store/              Everything that is asked of Postgres. The only queries in the crate.
+//!   access            What a key or an identity holds, as one JSON value of its own row: no second query.
 //!   apis              APIs.
 //!   audit_log         Audit rows, written in the transaction of the mutation that they tell of.
 //!   changes           Tells every node what changed: `pg_notify` inside the transaction that changed it.
 //!   conflict          What a database error means: away, a lost race, a broken constraint by name, or a fault of Keyward.
 //!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
 //!   health            What `doctor` wants to know of the database.
+//!   identities        Identities.
+//!   imports           Imports: migrations, keys that come many at once with a foreign hash, and the first verification that makes one native.
 //!   keys              Keys.
+//!   links             Who holds what: permissions and roles of keys and identities, permissions of roles. One table each, one set of queries.
 //!   migrations        Migrations: embedded, forward only, one node at a time under an advisory lock.
+//!   permissions       Permissions.
+//!   roles             Roles.
 //!   root_keys         Root keys.
 //!   sealed_keys       Sealed copies of recoverable keys.
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.

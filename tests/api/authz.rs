@@ -234,7 +234,12 @@ fn concrete(operation: &Operation, fixture: &Fixture, [api, identity, root_key]:
         Resource::Identity => identity,
         Resource::RootKey => root_key,
         Resource::Rbac if fixture.rule != Rule::Everywhere => "*",
-        _ => api,
+        Resource::Api
+        | Resource::Rbac
+        | Resource::Ratelimit
+        | Resource::Portal
+        | Resource::Decision
+        | Resource::AuditLog => api,
     };
     needed(operation, fixture).iter().map(|action| action.on(id(action))).collect()
 }
