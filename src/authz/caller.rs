@@ -2,6 +2,7 @@
 
 use crate::authz::action::Action;
 use crate::authz::action::Resource;
+use crate::authz::grants;
 use crate::authz::grants::Grants;
 use crate::model::code::Code;
 use crate::model::error::Error;
@@ -62,7 +63,8 @@ impl On<'_> {
 
     fn printed_id_for(&self, action: Action) -> Option<&str> {
         match self {
-            Self::Api(_) | Self::RootKey(_) => self.id_for(action),
+            // What no tuple can name is no alternative, and may be anything of any length.
+            Self::Api(_) | Self::RootKey(_) => self.id_for(action).filter(|id| grants::is_id(id)),
             // No grant names an external id.
             Self::Identity { sent, .. } => {
                 self.id_for(action).and(Some(*sent)).filter(|sent| IdentityId::has_form(sent))
@@ -329,6 +331,15 @@ mod tests {
         let api = ApiId::from_text("api_secret");
         let error = caller(&["api.*.read_key"]).permit(On::ApiOf(&api)).unwrap_err();
         assert!(!format!("{} {:?}", error.detail, error.lack).contains("api_secret"));
+    }
+
+    #[test]
+    fn what_no_permission_can_name_is_not_printed() {
+        for text in ["a b", "api.1", "s3cret/", &"a".repeat(256)] {
+            let error = caller(&[]).permit(On::Api(&ApiId::from_text(text))).unwrap_err();
+            assert_eq!(error.lack.unwrap().required, [["api.*.create_key"]], "{text}");
+            assert!(!error.detail.contains(text), "{}", error.detail);
+        }
     }
 
     #[test]

@@ -89,12 +89,17 @@ pub(in crate::authz) fn parse(tuple: &str) -> Result<(Action, &str), String> {
         return Err(format!("'{tuple}' is not of the form resource.id.action, like api.*.create_key"));
     };
     let action = Action::find(resource, name).ok_or_else(|| unknown(tuple, resource, name))?;
-    let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if id == "*" || ((1..=MAX_ID_LENGTH).contains(&id.len()) && plain(id)) {
+    if id == "*" || is_id(id) {
         Ok((action, id))
     } else {
         Err(format!("'{tuple}' has '{id}' where * or an id belongs"))
     }
+}
+
+/// Whether a tuple can name this id.
+pub(in crate::authz) fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn unknown(tuple: &str, resource: &str, name: &str) -> String {
