@@ -32,4 +32,5 @@ mod readme;
 mod root_keys;
 mod schema;
 mod sdk;
+mod stories;
 mod tenancy;

@@ -205,7 +205,7 @@ fn links(markdown: &str) -> BTreeSet<String> {
 
 #[test]
 fn its_links_lead_to_files() {
-    for page in ["README.md", "docs/operations.md", "CHANGELOG.md"] {
+    for page in ["README.md", "docs/operations.md", "docs/migrate.md", "CHANGELOG.md"] {
         let page: PathBuf = root().join(page);
         for link in links(&fs::read_to_string(&page).unwrap()) {
             assert!(page.parent().unwrap().join(&link).exists(), "{}: {link} is not there", page.display());

@@ -5,7 +5,6 @@ use crate::harness::World;
 use crate::harness::fixtures::MadeKey;
 use crate::permissions::events_of;
 use crate::permissions::invalid;
-use crate::permissions::permission;
 use crate::permissions::role;
 use serde_json::Value;
 use serde_json::json;
@@ -28,25 +27,15 @@ fn holds(world: &World<'_>, key: &MadeKey, slug: &str, expected: bool) {
     assert_eq!(code(world, key, slug), if expected { "VALID" } else { "INSUFFICIENT_PERMISSIONS" }, "{slug}");
 }
 
-/// Gives the owner what cannot be given to it over the wire yet.
-fn give_owner(world: &World<'_>, table: &str, held: &str, label: &str) {
-    let (kind, column) = if held == "permissions" { ("permission", "slug") } else { ("role", "name") };
-    world.execute(&format!(
-        "INSERT INTO {table} (identity_id, {kind}_id, workspace_id) SELECT i.id, t.id, $ws FROM identities i, {held} t \
-         WHERE i.workspace_id = $ws AND t.workspace_id = $ws AND t.{column} = '{label}'"
-    ));
-}
-
 /// A key that holds a slug by each route: `direct`, `by.role`, `owner`, `owner.role`.
 fn everywhere() -> (World<'static>, MadeKey) {
     let world = World::new();
     role(&world, "editor", &["by.role"]);
     role(&world, "staff", &["owner.role"]);
-    permission(&world, "owner");
     let fields = json!({"permissions": ["direct"], "roles": ["editor"], "externalId": "user_1"});
     let key = world.key(&world.api(), fields);
-    give_owner(&world, "identity_permissions", "permissions", "owner");
-    give_owner(&world, "identity_roles", "roles", "staff");
+    world.admin.ok("identities.setPermissions", json!({"identity": "user_1", "permissions": ["owner"]}));
+    world.admin.ok("identities.setRoles", json!({"identity": "user_1", "roles": ["staff"]}));
     (world, key)
 }
 
