@@ -239,6 +239,7 @@
 //!   links             Who holds what: permissions and roles of keys and identities, permissions of roles. One table each, one set of queries.
 //!   migrations        Migrations: embedded, forward only, one node at a time under an advisory lock.
 //!   permissions       Permissions.
+//!   pool              Connections of the pool. One that has rested is tested before it is handed out; one that was used a moment ago is not,
 //!   roles             Roles.
 //!   root_keys         Root keys.
 //!   sealed_keys       Sealed copies of recoverable keys.

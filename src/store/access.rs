@@ -1,6 +1,15 @@
 //! What a key or an identity holds, as one JSON value of its own row: no second query.
 
-use diesel::expression::SqlLiteral;
+use diesel::AppearsOnTable;
+use diesel::Expression;
+use diesel::QueryResult;
+use diesel::SelectableExpression;
+use diesel::expression::ValidGrouping;
+use diesel::expression::is_aggregate;
+use diesel::pg::Pg;
+use diesel::query_builder::AstPass;
+use diesel::query_builder::QueryFragment;
+use diesel::query_builder::QueryId;
 use diesel::sql_types::Json;
 
 /// Text of an [`Access`](crate::model::permission::Access) for the row `keys` of the query that it stands in.
@@ -26,11 +35,57 @@ const OF_IDENTITY: &str = "json_build_object(\
         JOIN roles r ON r.id = l.role_id WHERE l.identity_id = identities.id))";
 
 /// The expression, to be selected as [`Access`](crate::model::permission::Access).
-pub(in crate::store) fn of_key() -> SqlLiteral<Json> {
-    diesel::dsl::sql(OF_KEY)
+pub(in crate::store) const fn of_key() -> Fixed<OfKey> {
+    Fixed(OfKey)
 }
 
 /// The expression, to be selected as [`Holdings`](crate::model::identity::Holdings).
-pub(in crate::store) fn of_identity() -> SqlLiteral<Json> {
-    diesel::dsl::sql(OF_IDENTITY)
+pub(in crate::store) const fn of_identity() -> Fixed<OfIdentity> {
+    Fixed(OfIdentity)
 }
+
+/// A JSON expression whose text is always the same. Not diesel's `sql()`: that is parsed and planned anew each time, since
+/// its text could differ, and planning costs several times what running costs here.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(in crate::store) struct Fixed<T>(T);
+
+/// [`Fixed`] of a key.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(in crate::store) struct OfKey;
+
+/// [`Fixed`] of an identity.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(in crate::store) struct OfIdentity;
+
+/// The text of a [`Fixed`].
+pub(in crate::store) trait Text {
+    /// It refers to a table of the query that it stands in.
+    const SQL: &'static str;
+}
+
+impl Text for OfKey {
+    const SQL: &'static str = OF_KEY;
+}
+
+impl Text for OfIdentity {
+    const SQL: &'static str = OF_IDENTITY;
+}
+
+impl<T> Expression for Fixed<T> {
+    type SqlType = Json;
+}
+
+impl<T: Text> QueryFragment<Pg> for Fixed<T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(T::SQL);
+        Ok(())
+    }
+}
+
+impl<T> ValidGrouping<()> for Fixed<T> {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl<T, Source> AppearsOnTable<Source> for Fixed<T> {}
+
+impl<T, Source> SelectableExpression<Source> for Fixed<T> {}

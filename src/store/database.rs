@@ -8,10 +8,10 @@ use crate::model::origin::Origin;
 use crate::store::audit_log;
 use crate::store::changes;
 use crate::store::conflict;
+use crate::store::pool::Manager;
 use crate::store::tx::Tx;
 use diesel::Connection;
 use diesel::pg::PgConnection;
-use diesel::r2d2::ConnectionManager;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -19,8 +19,6 @@ use tokio::time::timeout;
 
 /// How often a write is tried that lost a race (serialization failure, deadlock, a reference to what is gone).
 const WRITE_TRIES: u32 = 5;
-
-type Pool = r2d2::Pool<ConnectionManager<PgConnection>>;
 
 /// How the pool behaves.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +32,7 @@ pub struct PoolSettings {
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Db {
-    pool: Pool,
+    pool: r2d2::Pool<Manager>,
     clock: Clock,
     /// One place a connection: a thread that hops finds its connection free, and no more threads than those can hang.
     places: Arc<Semaphore>,
@@ -65,8 +63,7 @@ impl Db {
             // A connection that died in the pool is noticed here, and not by the request that gets it.
             .test_on_check_out(true)
             .error_handler(Box::new(changes::PoolLog))
-            .connection_customizer(Box::new(Session { statement_timeout: settings.deadline }))
-            .build_unchecked(ConnectionManager::new(with_timeouts(url)));
+            .build_unchecked(Manager { url: with_timeouts(url), statement_timeout: settings.deadline });
         let places = Arc::new(Semaphore::new(usize::try_from(settings.connections).unwrap_or(1)));
         Self { pool, clock, places, deadline: settings.deadline }
     }
@@ -101,12 +98,13 @@ impl Db {
     ) -> Result<T> {
         self.hop(move |db| {
             let now = db.clock.now();
-            let mut connection = db.pool.get().map_err(Error::unavailable)?;
-            connection
-                .build_transaction()
-                .read_only()
-                .repeatable_read()
-                .run(|connection| ask(&mut Tx::new(connection, now)))
+            db.pool.get().map_err(Error::unavailable)?.with(|connection| {
+                connection
+                    .build_transaction()
+                    .read_only()
+                    .repeatable_read()
+                    .run(|connection| ask(&mut Tx::new(connection, now)))
+            })
         })
         .await
     }
@@ -119,12 +117,7 @@ impl Db {
         &self,
         ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db| {
-            let now = db.clock.now();
-            let mut connection = db.pool.get().map_err(Error::unavailable)?;
-            ask(&mut Tx::new(&mut connection, now))
-        })
-        .await
+        self.hop(move |db| db.read_now(ask)).await
     }
 
     /// Changes the database in one transaction, together with its audit rows and the notification of what changed.
@@ -147,17 +140,19 @@ impl Db {
     /// # Errors
     /// As [`Self::write`].
     pub fn write_now<T>(&self, origin: &Origin, mut change: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = self.pool.get().map_err(Error::unavailable)?;
+        let mut pooled = self.pool.get().map_err(Error::unavailable)?;
         let mut tries = 1;
         loop {
             let now = self.clock.now();
-            let result = connection.transaction::<T, Error, _>(|connection| {
-                let mut tx = Tx::new(connection, now);
-                let value = change(&mut tx)?;
-                let (connection, changes, events) = tx.into_parts();
-                audit_log::insert(connection, origin, now, &events)?;
-                changes::notify(connection, changes)?;
-                Ok(value)
+            let result = pooled.with(|connection| {
+                connection.transaction::<T, Error, _>(|connection| {
+                    let mut tx = Tx::new(connection, now);
+                    let value = change(&mut tx)?;
+                    let (connection, changes, events) = tx.into_parts();
+                    audit_log::insert(connection, origin, now, &events)?;
+                    changes::notify(connection, changes)?;
+                    Ok(value)
+                })
             });
             match result {
                 Err(error) if tries < WRITE_TRIES && conflict::lost_a_race(&error) => tries += 1,
@@ -171,9 +166,8 @@ impl Db {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_now<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = self.pool.get().map_err(Error::unavailable)?;
         let now = self.clock.now();
-        ask(&mut Tx::new(&mut connection, now))
+        self.pool.get().map_err(Error::unavailable)?.with(|connection| ask(&mut Tx::new(connection, now)))
     }
 
     async fn hop<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
@@ -216,25 +210,6 @@ fn is_malformed(url: &str, fault: &str) -> bool {
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next()).unwrap_or_default();
     let of_a_name = fault.contains("translate host name") && !fault.contains('@');
     authority.matches('@').count() > 1 || !(of_a_name || OF_THE_SERVER.iter().any(|start| fault.starts_with(start)))
-}
-
-/// What each new connection is told.
-#[derive(Debug)]
-struct Session {
-    statement_timeout: Duration,
-}
-
-impl r2d2::CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
-    fn on_acquire(&self, connection: &mut PgConnection) -> std::result::Result<(), diesel::r2d2::Error> {
-        use diesel::connection::SimpleConnection;
-        let ms = self.statement_timeout.as_millis();
-        connection
-            .batch_execute(&format!(
-                "SET statement_timeout = {ms}; SET idle_in_transaction_session_timeout = 10000; SET timezone = 'UTC'; \
-                 SET standard_conforming_strings = on"
-            ))
-            .map_err(diesel::r2d2::Error::QueryError)
-    }
 }
 
 /// Adds to a connection string what bounds a silent network; what the operator set stays.

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod links;
 pub mod migrations;
 pub mod permissions;
+mod pool;
 pub mod roles;
 pub mod root_keys;
 pub mod sealed_keys;
