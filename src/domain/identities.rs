@@ -134,7 +134,7 @@ pub fn set_permissions(tx: &mut Tx<'_>, caller: &Caller, name: &str, slugs: &[St
         caller.permit_also(On::Identity { id: id.as_str(), sent: name }, &[Action::CreatePermission]).map(drop)
     })?;
     store::links::set(tx, &permit, Holder::Identity(&id), Held::Permissions, &wanted)?;
-    Ok(store::identities::permissions(tx, permit.workspace(), &id)?)
+    Ok(store::permissions::held_by(tx, permit.workspace(), Holder::Identity(&id))?)
 }
 
 /// Gives an identity exactly these roles, all of which exist. Answers those that it has then.
@@ -145,7 +145,8 @@ pub fn set_roles(tx: &mut Tx<'_>, caller: &Caller, name: &str, names: &[String])
     let (permit, id) = locked(tx, caller, name)?;
     let wanted = roles::all_named(tx, &permit, names)?;
     store::links::set(tx, &permit, Holder::Identity(&id), Held::Roles, &wanted)?;
-    Ok(store::identities::roles(tx, permit.workspace(), &id)?)
+    let held = store::roles::held_by(tx, permit.workspace(), Holder::Identity(&id))?;
+    Ok(held.into_iter().map(|full| full.role).collect())
 }
 
 /// Leave for the operation on the identity of this id or external id, and the identity as far as the caller reaches it.

@@ -11,13 +11,7 @@ use crate::model::identity::IdentityChanges;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
 use crate::model::page::PageRequest;
-use crate::model::permission::Permission;
-use crate::model::permission::Role;
 use crate::model::schema::identities;
-use crate::model::schema::identity_permissions;
-use crate::model::schema::identity_roles;
-use crate::model::schema::permissions;
-use crate::model::schema::roles;
 use crate::store::access;
 use crate::store::apis::literal;
 use crate::store::tx::AuditEvent;
@@ -174,34 +168,6 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &IdentityId) -> QueryResult<
     let Some(external_id) = external_id else { return Ok(false) };
     record(tx, permit, Event::IdentityDelete, "deleted", id, &external_id);
     Ok(true)
-}
-
-/// The permissions that an identity holds itself, by slug.
-///
-/// # Errors
-/// Whatever the database says.
-pub fn permissions(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &IdentityId) -> QueryResult<Vec<Permission>> {
-    identity_permissions::table
-        .inner_join(permissions::table)
-        .filter(identity_permissions::identity_id.eq(id))
-        .filter(identity_permissions::workspace_id.eq(workspace))
-        .order(permissions::slug)
-        .select(Permission::as_select())
-        .load(tx.connection)
-}
-
-/// The roles of an identity, by name.
-///
-/// # Errors
-/// Whatever the database says.
-pub fn roles(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &IdentityId) -> QueryResult<Vec<Role>> {
-    identity_roles::table
-        .inner_join(roles::table)
-        .filter(identity_roles::identity_id.eq(id))
-        .filter(identity_roles::workspace_id.eq(workspace))
-        .order(roles::name)
-        .select(Role::as_select())
-        .load(tx.connection)
 }
 
 /// Ids of the live identities with these external ids, as far as there are any.

@@ -1,6 +1,5 @@
 //! `keys.deleteKey` (keys.md section 11).
 
-use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::domain::keys;
 use crate::model::error::Result;
@@ -14,9 +13,6 @@ use crate::store::tx::Tx;
 /// # Errors
 /// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; a deleted key is not found.
 pub fn delete(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, permanent: bool) -> Result<()> {
-    caller.somewhere(&[])?;
-    let FullKey { key, api, .. } =
-        store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
-    let permit = caller.permit_inside(&api.id, &[], Action::ReadKey, keys::not_found)?;
+    let (FullKey { key, .. }, permit) = keys::lock(tx, caller, id)?;
     Ok(store::keys::delete(tx, &permit, &key, permanent)?)
 }

@@ -1,6 +1,5 @@
 //! `keys.updateKey` (keys.md section 11).
 
-use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::domain::identities;
 use crate::domain::keys;
@@ -34,11 +33,10 @@ pub struct UpdateKey {
 /// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; `invalid_input` for metadata that
 /// is too large; `role_not_found`. Nothing is changed then.
 pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, wanted: &UpdateKey) -> Result<()> {
+    // A caller without the right learns nothing of the request's faults.
     caller.somewhere(&[])?;
     keys::check_meta(wanted.columns.meta.as_ref().and_then(Option::as_ref))?;
-    let FullKey { key, api, .. } =
-        store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
-    let permit = caller.permit_inside(&api.id, &[], Action::ReadKey, keys::not_found)?;
+    let (FullKey { key, .. }, permit) = keys::lock(tx, caller, id)?;
     let mut columns = wanted.columns.clone();
     columns.identity_id = match &wanted.external_id {
         Some(Some(external_id)) => Some(Some(identities::ensure(tx, &permit, external_id)?)),
