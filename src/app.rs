@@ -2,12 +2,15 @@
 
 use crate::config::Settings;
 use crate::domain::last_used::LastUsed;
+use crate::limiter::Limiter;
 use crate::limiter::edge::Edge;
+use crate::limiter::memory::Memory;
 use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
 use crate::store::database::Db;
 use crate::store::database::PoolSettings;
+use crate::store::ledger::Ledger;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -28,6 +31,10 @@ pub struct App {
     pub edge: Edge,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where rate limits are counted.
+    pub limiter: Limiter,
+    /// Spends credits.
+    pub ledger: Ledger,
     /// Uses that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
@@ -47,8 +54,11 @@ impl App {
         clock: Clock,
     ) -> Result<Self, prometheus::Error> {
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
+        let db = Db::open(database_url, pool, clock.clone());
         Ok(Self {
-            db: Db::open(database_url, pool, clock.clone()),
+            limiter: Limiter::Memory(Memory::new(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
+            ledger: Ledger::open(&db),
+            db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
             metrics: Metrics::new()?,
             last_used: LastUsed::default(),

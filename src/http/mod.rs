@@ -16,6 +16,7 @@ pub mod patch;
 pub mod permissions;
 pub mod probes;
 pub mod problem;
+pub mod rate_limits;
 pub mod root_keys;
 pub mod rpc;
 pub mod state;

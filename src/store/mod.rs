@@ -10,6 +10,7 @@ pub mod health;
 pub mod identities;
 pub mod imports;
 pub mod keys;
+pub mod ledger;
 pub mod links;
 pub mod migrations;
 pub mod permissions;

@@ -38,7 +38,7 @@ pub struct IdentityResponse {
 }
 
 impl From<FullIdentity> for IdentityResponse {
-    fn from(FullIdentity { identity, holdings }: FullIdentity) -> Self {
+    fn from(FullIdentity { identity, holdings, .. }: FullIdentity) -> Self {
         Self {
             id: identity.id,
             external_id: identity.external_id,

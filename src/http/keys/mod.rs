@@ -28,6 +28,7 @@ pub use whoami::whoami;
 
 use crate::domain::keys::create::Created;
 use crate::domain::keys::read::Shown;
+use crate::http::rate_limits::RateLimitResponse;
 use crate::model::clock::Timestamp;
 use crate::model::error::Error;
 use crate::model::error::Result;
@@ -36,6 +37,7 @@ use crate::model::id::KeyId;
 use crate::model::identity::Identity;
 use crate::model::key::FullKey;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::RateLimit;
 use chrono::DateTime;
 use serde::Serialize;
 
@@ -75,11 +77,19 @@ pub struct OwnerResponse {
     external_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     meta: Option<Meta>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitResponse>,
 }
 
-impl From<Identity> for OwnerResponse {
-    fn from(identity: Identity) -> Self {
-        Self { id: identity.id, external_id: identity.external_id, meta: shown_meta(identity.meta) }
+impl OwnerResponse {
+    /// An owner with those of its limits that shall be shown.
+    fn new<'a>(identity: Identity, limits: impl IntoIterator<Item = &'a RateLimit>) -> Self {
+        Self {
+            id: identity.id,
+            external_id: identity.external_id,
+            meta: shown_meta(identity.meta),
+            ratelimits: limits.into_iter().map(RateLimitResponse::from).collect(),
+        }
     }
 }
 
@@ -92,11 +102,11 @@ impl From<Shown> for KeyResponse {
 
 impl From<FullKey> for KeyResponse {
     fn from(full: FullKey) -> Self {
-        let FullKey { key, identity, access, .. } = full;
+        let FullKey { key, identity, access, limits, .. } = full;
         Self {
             permissions: access.slugs(),
             roles: access.roles.into_keys().collect(),
-            identity: identity.map(OwnerResponse::from),
+            identity: identity.map(|identity| OwnerResponse::new(identity, &limits.identity)),
             key_id: key.id,
             start: key.start,
             enabled: key.enabled,

@@ -95,6 +95,9 @@ impl From<Verified> for VerifyKeyResponse {
     fn from(verified: Verified) -> Self {
         let outcome = verified.verdict.outcome;
         let key = verified.snapshot.map(|snapshot| VerifiedKey {
+            identity: snapshot
+                .identity
+                .map(|identity| OwnerResponse::new(identity, snapshot.limits.of_identity_alone())),
             key_id: snapshot.key.id,
             keyspace_id: snapshot.key.api_id,
             enabled: snapshot.key.enabled,
@@ -103,7 +106,6 @@ impl From<Verified> for VerifyKeyResponse {
             expires: shown_time(snapshot.key.expires_at),
             permissions: snapshot.access.slugs(),
             roles: snapshot.access.roles.into_keys().collect(),
-            identity: snapshot.identity.map(OwnerResponse::from),
         });
         Self { valid: outcome == Outcome::Valid, code: outcome.code(), key }
     }
