@@ -142,6 +142,7 @@
 //!   patch             Fields of three states: absent keeps, `null` clears, a value sets.
 //!   probes            What monitoring asks: liveness, readiness, metrics, version.
 //!   problem           Error bodies and their headers. Nothing else builds one (common.md sections 1 and 9, decisions.md #2 to #9).
+//!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
 //!   apis/             `apis.*` on the wire.
@@ -202,14 +203,17 @@
 //!     whoami          `rootKeys.whoami`.
 //!   workspace/        `workspace.*` on the wire.
 //!     get_limits      `workspace.getLimits`.
-//! limiter/            Rate-limit arithmetic. No Postgres, no HTTP.
+//! limiter/            Rate limits: the arithmetic, and where it counts. No Postgres, no HTTP.
 //!   edge              The service's own edge, by governor: failed authentications per client address, requests per root key.
+//!   memory            Counters in memory: sharded, bounded, all or nothing over several.
+//!   window            The sliding window of the contract, approximated by two aligned ones (ratelimit.md "Decision"). Pure.
 //! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
 //!   address           IP addresses and ranges, as allow lists and trusted proxies use them.
 //!   api               APIs: each owns keys and says how they are made.
 //!   change            What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
 //!   clock             The only place that asks what time it is. Tests start servers whose clock they move.
 //!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.
+//!   credits           Credits: how often a key may still be used, and the refills that its balance gets by the calendar (keys.md section 9,
 //!   error             The one error type: a code, a sentence for the caller, and the private cause for the log.
 //!   id                Ids: a prefix and the base58 of a UUIDv7, so that they sort by the time of their making (decisions.md #11).
 //!   identity          Identities: the owners of keys, under the customer's own names (contract/identities.md).
@@ -220,13 +224,14 @@
 //!   origin            Who makes a request and from where, and what the audit log says of it (common.md section 10).
 //!   page              Pages of a list: ordered by id, the cursor is the first row of the next page (common.md section 6).
 //!   permission        Permissions and roles: what keys and identities may hold (contract/permissions.md).
+//!   rate_limit        Rate limits: those stored with keys and identities, and what one says of a call (keys.md section 8, ratelimit.md).
 //!   root_key          Root keys: the credentials that may call Keyward's operations (decisions.md #21, #22).
 //!   schema            The tables as diesel sees them. A test compares this file with the migrated database.
 //!   secret            Secrets: plaintexts that do not print themselves, their hashes, and how they are made.
 //!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
 //!   workspace         The workspace: the tenant that everything belongs to.
 //! store/              Everything that is asked of Postgres. The only queries in the crate.
-//!   access            What a key or an identity holds, as one JSON value of its own row: no second query.
+//!   access            What a key or an identity holds and is limited by, as JSON values of its own row: no second query.
 //!   apis              APIs.
 //!   audit_log         Audit rows, written in the transaction of the mutation that they tell of.
 //!   changes           Tells every node what changed: `pg_notify` inside the transaction that changed it.
@@ -236,6 +241,7 @@
 //!   identities        Identities.
 //!   imports           Imports: migrations, keys that come many at once with a foreign hash, and the first verification that makes one native.
 //!   keys              Keys.
+//!   ledger            The ledger: spends of credits, durable before they are answered.
 //!   links             Who holds what: permissions and roles of keys and identities, permissions of roles. One table each, one set of queries.
 //!   migrations        Migrations: embedded, forward only, one node at a time under an advisory lock.
 //!   permissions       Permissions.
