@@ -32,7 +32,7 @@ pub struct App {
     /// What is counted.
     pub metrics: Metrics,
     /// Where rate limits are counted.
-    pub limiter: Limiter,
+    pub limiter: Arc<Limiter>,
     /// Spends credits.
     pub ledger: Ledger,
     /// Uses that wait to be written.
@@ -56,7 +56,9 @@ impl App {
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
         let db = Db::open(database_url, pool, clock.clone());
         Ok(Self {
-            limiter: Limiter::Memory(Memory::new(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
+            limiter: Arc::new(Limiter::Memory(Memory::new(
+                usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX),
+            ))),
             ledger: Ledger::open(&db),
             db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
