@@ -8,13 +8,19 @@ use crate::limiter::memory::Memory;
 use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
+use crate::store::cache::Cache;
 use crate::store::database::Db;
 use crate::store::database::PoolSettings;
 use crate::store::ledger::Ledger;
+use crate::store::listener::Listener;
+use crate::store::loader::Loader;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+
+/// Connections for verification: one for the loader, one for heartbeats.
+const DATA_PLANE_CONNECTIONS: u32 = 2;
 
 /// One process.
 #[derive(Debug)]
@@ -31,6 +37,14 @@ pub struct App {
     pub edge: Edge,
     /// What is counted.
     pub metrics: Metrics,
+    /// The database for verification: with connections of its own, which nothing else waits for.
+    pub data_plane: Db,
+    /// What is remembered of keys and root keys.
+    pub cache: Arc<Cache>,
+    /// Loads what is not.
+    pub loader: Loader,
+    /// Hears what other nodes change.
+    pub listener: Listener,
     /// Where rate limits are counted.
     pub limiter: Arc<Limiter>,
     /// Spends credits.
@@ -46,7 +60,7 @@ impl App {
     /// Wires a process. Does not wait for the database.
     ///
     /// # Errors
-    /// A metric that cannot be registered: a bug.
+    /// A metric that cannot be registered: a bug. The operating system gives no thread.
     pub fn new(
         settings: Settings,
         database_url: &str,
@@ -54,13 +68,23 @@ impl App {
         clock: Clock,
     ) -> Result<Self, prometheus::Error> {
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
-        let db = Db::open(database_url, pool, clock.clone());
+        let cache =
+            Arc::new(Cache::new(usize::try_from(settings.cache_entries).unwrap_or(usize::MAX), settings.max_staleness));
+        let db = Db::open(database_url, pool, clock.clone()).telling(Arc::clone(&cache));
+        let few = PoolSettings { connections: DATA_PLANE_CONNECTIONS, ..pool };
+        let data_plane = Db::open(database_url, few, clock.clone());
+        let loader = Loader::start(data_plane.clone(), Arc::clone(&cache), settings.database_timeout())?;
+        let listener = Listener::start(database_url, &cache, settings.max_staleness)?;
         Ok(Self {
             limiter: Arc::new(Limiter::Memory(Memory::new(
                 usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX),
             ))),
             ledger: Ledger::open(&db),
             db,
+            data_plane,
+            cache,
+            loader,
+            listener,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
             metrics: Metrics::new()?,
             last_used: LastUsed::default(),

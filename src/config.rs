@@ -64,6 +64,13 @@ pub struct Settings {
     /// Failed authentications per minute and client address; further failing calls are answered 429. 0 is no limit
     #[arg(long, env = "KEYWARD_AUTH_FAILURES_PER_MINUTE", default_value_t = 60)]
     pub auth_failures_per_minute: u32,
+    /// Keys that are remembered at most, so that verifying one again asks nobody
+    #[arg(long, env = "KEYWARD_CACHE_ENTRIES", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub cache_entries: u32,
+    /// How long a node that hears of no changes may use what it remembers; then it asks the database, and answers 503 if it
+    /// cannot. No revoked key verifies for longer than this. 0s remembers nothing
+    #[arg(long, env = "KEYWARD_MAX_STALENESS", default_value = "5s", value_parser = span, value_name = "DURATION")]
+    pub max_staleness: Duration,
     /// Rate-limit counters that are kept in memory at most, without Redis; calls that need a further one are treated as
     /// KEYWARD_RATELIMIT_ON_ERROR says
     #[arg(long, env = "KEYWARD_RATELIMIT_COUNTERS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
@@ -274,6 +281,22 @@ impl Settings {
     #[must_use]
     pub fn database_timeout(&self) -> Duration {
         Duration::from_millis(self.database_timeout_ms)
+    }
+}
+
+/// A span of time as people write it: `5s`, `500ms`, `1m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_ms = match text.strip_prefix(digits) {
+        Some("ms") => 1,
+        Some("s") => 1000,
+        Some("m") => 60_000,
+        Some(_) | None => return Err("expected a number with ms, s or m, like 5s".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_malformed| "expected a number with ms, s or m, like 5s".to_owned())?;
+    match number.saturating_mul(unit_ms) {
+        ms @ 0..=3_600_000 => Ok(Duration::from_millis(ms)),
+        _ => Err("is longer than an hour".to_owned()),
     }
 }
 

@@ -23,6 +23,8 @@ use tokio::time::timeout;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Longest time that the end waits for what was gathered to be written.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// How often heartbeats are sent until the first one is heard.
+const FIRST_BEATS: Duration = Duration::from_millis(20);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
@@ -57,10 +59,12 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     .run();
     let handle = server.handle();
     let flusher = actix_web::rt::spawn(flush_forever(Arc::clone(&app)));
+    let heart = actix_web::rt::spawn(beat_forever(Arc::clone(&app)));
     let serving = actix_web::rt::spawn(server);
     stop.await;
     drain(&app, &handle).await;
     flusher.abort();
+    heart.abort();
     match timeout(LAST_FLUSH, app.last_used.flush(&app.db)).await {
         Ok(Ok(())) => (),
         Ok(Err(error)) => tracing::warn!(?error, "the last uses of keys were not written"),
@@ -98,6 +102,17 @@ async fn quiet(app: &App, deadline: Instant) -> bool {
         sleep(Duration::from_millis(5)).await;
     }
     true
+}
+
+/// Proves again and again that changes are heard. A beat that fails is none: the proof grows old.
+async fn beat_forever(app: Arc<App>) {
+    loop {
+        let beat = app.listener.beat(&app.data_plane, &app.cache).await;
+        if let Err(error) = beat {
+            tracing::debug!(?error, "no heartbeat");
+        }
+        sleep(if app.cache.staleness().is_some() { app.listener.every() } else { FIRST_BEATS }).await;
+    }
 }
 
 async fn flush_forever(app: Arc<App>) {

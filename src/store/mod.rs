@@ -3,6 +3,7 @@
 pub mod access;
 pub mod apis;
 pub mod audit_log;
+pub mod cache;
 pub mod changes;
 pub mod conflict;
 pub mod database;
@@ -12,6 +13,8 @@ pub mod imports;
 pub mod keys;
 pub mod ledger;
 pub mod links;
+pub mod listener;
+pub mod loader;
 pub mod migrations;
 pub mod permissions;
 mod pool;

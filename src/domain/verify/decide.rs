@@ -117,7 +117,15 @@ mod tests {
             identity_id: None,
         };
         let access = holding(&["docs.read", "docs.write"]);
-        Snapshot { key, identity: None, access, credits: None, limits: Limits::default(), ip_whitelist: None }
+        Snapshot {
+            key,
+            identity: None,
+            slugs: access.slugs(),
+            access,
+            credits: None,
+            limits: Limits::default(),
+            ip_whitelist: None,
+        }
     }
 
     /// Everything that can be wrong with a key, in the order of the checks: each one hides all that come after it.

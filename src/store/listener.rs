@@ -1,0 +1,153 @@
+//! Hears what other nodes changed: LISTEN on a connection of its own, and a heartbeat through the database that proves it.
+
+use crate::model::change::Change;
+use crate::store::cache::Cache;
+use crate::store::changes::CHANNEL;
+use crate::store::changes::HEARTBEATS;
+use crate::store::database;
+use crate::store::database::Db;
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::pg::PgNotification;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+use std::time::Instant;
+
+/// How often the connection is looked at. libpq's socket cannot be waited on through diesel; looking costs a system call.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long a lost connection rests before the next attempt.
+const RECONNECT_AFTER: Duration = Duration::from_millis(100);
+
+/// The listening thread. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    _stop: SyncSender<()>,
+    /// Whose heartbeats prove this node's connection: no other node's name.
+    node: String,
+    every: Duration,
+}
+
+impl Listener {
+    /// Starts to listen. A heartbeat is due five times in `max_staleness`, but at least once a second.
+    ///
+    /// # Errors
+    /// The operating system gives no thread.
+    pub fn start(url: &str, cache: &Arc<Cache>, max_staleness: Duration) -> std::io::Result<Self> {
+        let every = (max_staleness / 5).min(Duration::from_secs(1));
+        let node = uuid::Uuid::now_v7().simple().to_string();
+        let (stop, stopped) = mpsc::sync_channel(1);
+        let listening = Listening { url: url.to_owned(), cache: Arc::clone(cache), node: node.clone(), every, stopped };
+        std::thread::Builder::new().name("listener".to_owned()).spawn(move || listening.run())?;
+        Ok(Self { _stop: stop, node, every })
+    }
+
+    /// How often [`Self::beat`] is due.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
+    /// Sends one heartbeat, by another connection than the one that listens: what proves that connection must come to it
+    /// from outside, as changes do.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn beat(&self, db: &Db, cache: &Cache) -> crate::model::error::Result<()> {
+        // Before it is sent: what was committed until then is delivered before it.
+        let payload = format!("{} {}", self.node, cache.elapsed_ms());
+        db.ask(move |tx| Ok(crate::store::changes::beat(tx, &payload)?)).await
+    }
+}
+
+struct Listening {
+    url: String,
+    cache: Arc<Cache>,
+    node: String,
+    every: Duration,
+    stopped: Receiver<()>,
+}
+
+impl Listening {
+    fn run(&self) {
+        // Of a silence is told when it begins and when it ends, not ten times a second for as long as it lasts.
+        let mut told = false;
+        loop {
+            let mut heard = false;
+            let lost = self.subscribe().and_then(|mut connection| self.listen(&mut connection, &mut heard));
+            let Err(reason) = lost else { return };
+            if heard || !told {
+                tracing::warn!(reason, "changes cannot be heard; what is remembered is not used for long");
+            }
+            told = true;
+            if self.is_stopped_within(RECONNECT_AFTER) {
+                return;
+            }
+        }
+    }
+
+    /// Subscribes first and forgets everything then: what changes in between is heard.
+    fn subscribe(&self) -> Result<PgConnection, String> {
+        let mut connection = database::connect(&self.url)
+            .map_err(|error| error.source.as_ref().map_or_else(|| error.detail.clone(), ToString::to_string))?;
+        connection
+            .batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {HEARTBEATS}"))
+            .map_err(|error| error.to_string())?;
+        self.cache.clear();
+        Ok(connection)
+    }
+
+    /// Listens until the end, or until the connection is lost: then it says why.
+    fn listen(&self, connection: &mut PgConnection, ever_heard: &mut bool) -> Result<(), String> {
+        // Silence is a fault: heartbeats come all the time, unless the way to the database or back is cut.
+        let (mut heard, patience) = (Instant::now(), self.every.saturating_mul(3));
+        loop {
+            for notification in connection.notifications_iter() {
+                match notification {
+                    Ok(notification) => {
+                        if self.hear(&notification) {
+                            heard = Instant::now();
+                            if !*ever_heard {
+                                tracing::info!("changes are heard");
+                            }
+                            *ever_heard = true;
+                        }
+                    }
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+            if heard.elapsed() > patience {
+                return Err(format!("no heartbeat came for {} ms", patience.as_millis()));
+            }
+            if self.is_stopped_within(LOOK_EVERY) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says whether it was this node's own heartbeat.
+    fn hear(&self, notification: &PgNotification) -> bool {
+        if notification.channel == HEARTBEATS {
+            let sent = notification.payload.split_once(' ').filter(|(node, _)| *node == self.node);
+            let Some(sent_ms) = sent.and_then(|(_, ms)| ms.parse().ok()) else { return false };
+            self.cache.prove(sent_ms);
+            return true;
+        }
+        match serde_json::from_str::<Change>(&notification.payload) {
+            Ok(change) => self.cache.changed(&change),
+            // A newer node speaks of something that this one does not know: it may be anything.
+            Err(_unknown) => self.cache.clear(),
+        }
+        false
+    }
+
+    fn is_stopped_within(&self, wait: Duration) -> bool {
+        match self.stopped.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
+        }
+    }
+}
