@@ -39,7 +39,7 @@ pub struct Settings {
     /// Threads that serve requests; 0 is one a core
     #[arg(long, env = "KEYWARD_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub workers: u16,
-    /// Connections to the database at most
+    /// Connections of the pool to the database at most; four more are kept for verification
     #[arg(long, env = "KEYWARD_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
     /// Longest time that one request may spend on the database, milliseconds; then it is answered 503. An import may spend

@@ -19,6 +19,9 @@ use std::time::Instant;
 
 /// How often the connection is looked at. libpq's socket cannot be waited on through diesel; looking costs a system call.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Bounds of the time between two heartbeats.
+const FASTEST: Duration = Duration::from_millis(50);
+const SLOWEST: Duration = Duration::from_secs(1);
 /// How long a lost connection rests before the next attempt.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
@@ -37,7 +40,7 @@ impl Listener {
     /// # Errors
     /// The operating system gives no thread.
     pub fn start(url: &str, cache: &Arc<Cache>, max_staleness: Duration) -> std::io::Result<Self> {
-        let every = (max_staleness / 5).min(Duration::from_secs(1));
+        let every = (max_staleness / 5).clamp(FASTEST, SLOWEST);
         let node = uuid::Uuid::now_v7().simple().to_string();
         let (stop, stopped) = mpsc::sync_channel(1);
         let listening = Listening { url: url.to_owned(), cache: Arc::clone(cache), node: node.clone(), every, stopped };

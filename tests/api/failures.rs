@@ -33,6 +33,9 @@ use std::time::Duration;
 use std::time::Instant;
 use tempfile::TempDir;
 
+/// Flags of a server that remembers nothing.
+const ASKS_ALWAYS: &str = "--max-staleness 0s";
+
 /// The bound is 2 s; a busy machine gets one more.
 const BOUND: Duration = Duration::from_secs(3);
 const BOOTSTRAP: &str = "bootstrap_0123456789_abcdefghij";
@@ -52,8 +55,9 @@ impl Faulty {
         Self { postgres, _folder: folder }
     }
 
+    /// A server that remembers nothing, so that every call needs the database.
     fn serve(&self) -> Server {
-        Options::default().database(self.postgres.url()).start()
+        Options::default().flags(ASKS_ALWAYS).database(self.postgres.url()).start()
     }
 
     /// Postgres and all that it started.
@@ -225,7 +229,7 @@ fn a_postgres_killed_under_load_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn a_locked_table_is_503_in_bounded_time_and_nothing_piles_up() {
-    let server = Options::default().database(postgres::fresh_database()).start();
+    let server = Options::default().flags(ASKS_ALWAYS).database(postgres::fresh_database()).start();
     let world = World::on(&server);
     let key = world.key(&world.api(), json!({}));
     let lock = Locked::new(&server.database, "keys");
@@ -250,7 +254,9 @@ fn a_locked_table_is_503_in_bounded_time_and_nothing_piles_up() {
     let connections = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
         AND application_name = 'keyward'";
     let open = postgres::rows(&server.database, connections)[0]["count"].as_i64().unwrap();
-    assert!(open <= i64::from(server.app.settings.database_connections), "{open} connections");
+    // Beside the pool: loader and heartbeats, changes, credits.
+    let most = i64::from(server.app.settings.database_connections) + 4;
+    assert!(open <= most, "{open} connections");
     lock.release();
     let took = eventually("it verifies again", || {
         world.admin.call("keys.verifyKey", json!({"key": key.plaintext})).status == 200

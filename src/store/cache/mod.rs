@@ -107,7 +107,7 @@ impl std::fmt::Debug for Cache {
 
 impl Cache {
     /// Remembers up to `entries` keys, and uses them while the proof that every change has arrived is at most
-    /// `max_staleness` old. In the beginning there is no such proof.
+    /// `max_staleness` old; 0 uses nothing. In the beginning there is no such proof.
     #[must_use]
     pub fn new(entries: usize, max_staleness: Duration) -> Self {
         Self {
@@ -216,7 +216,7 @@ impl Cache {
     /// Whether the proof is young enough that what is remembered may be used.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.staleness().is_some_and(|staleness| staleness <= self.max_staleness)
+        !self.max_staleness.is_zero() && self.staleness().is_some_and(|staleness| staleness <= self.max_staleness)
     }
 
     /// How old the proof is that every change has arrived; `None` if there never was one.

@@ -11,6 +11,7 @@ pub mod server;
 pub use client::Answer;
 pub use client::Client;
 pub use eventually::eventually;
+pub use eventually::soon;
 pub use fixtures::World;
 pub use process::keyward;
 pub use server::Server;
