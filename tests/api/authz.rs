@@ -419,7 +419,9 @@ fn assert_named_like_a_missing_one(client: &Client, operation: &Operation, fixtu
     let (field, never) = match fixture.rule {
         Rule::NamesIdentity => ("identity", "id_11111111111111neverwas"),
         Rule::NamesNamespace => ("namespace", "rlns_11111111111111neverwas"),
-        _ => ("apiId", "api_that_never_was"),
+        Rule::Everywhere | Rule::Names | Rule::Inside(_) | Rule::RootKey | Rule::Own | Rule::Verifies => {
+            ("apiId", "api_that_never_was")
+        }
     };
     let items = fixture.body.as_array().cloned().unwrap_or_else(|| vec![fixture.body.clone()]);
     let Some(named) = items[0][field].as_str() else { return };

@@ -85,7 +85,7 @@ fn exactly_n_of_4n_concurrent_calls_pass_and_the_others_leave_nothing() {
         let call = |i: usize| {
             // In both orders: neither waits for the other for ever.
             let mut body = vec![ask("n", "tight", 20), ask("n", "wide", 1000)];
-            if i % 2 == 0 {
+            if i.is_multiple_of(2) {
                 body.reverse();
             }
             outcome(&world.admin.ok(MULTI, json!(body))).0
