@@ -1,5 +1,6 @@
 //! What is counted for `/metrics`. Labels are operations, codes and outcomes; never a key, an identity or an address.
 
+use crate::config::OnError;
 use crate::model::verdict::Outcome;
 use prometheus::Encoder;
 use prometheus::HistogramOpts;
@@ -23,6 +24,7 @@ pub struct Metrics {
     latency: HistogramVec,
     verifications: IntCounterVec,
     connections: IntGaugeVec,
+    ratelimit_fallbacks: IntCounterVec,
 }
 
 impl Metrics {
@@ -50,13 +52,24 @@ impl Metrics {
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
             )?,
+            ratelimit_fallbacks: IntCounterVec::new(
+                Opts::new(
+                    "keyward_ratelimit_fallbacks_total",
+                    "Calls of ratelimit.* whose tokens could not be counted, by what KEYWARD_RATELIMIT_ON_ERROR made of them",
+                ),
+                &["decision"],
+            )?,
         };
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.latency.clone()))?;
         metrics.registry.register(Box::new(metrics.verifications.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.clone()))?;
+        metrics.registry.register(Box::new(metrics.ratelimit_fallbacks.clone()))?;
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
+        }
+        for decision in [OnError::Deny, OnError::Allow] {
+            metrics.ratelimit_fallbacks.with_label_values(&[decision.name()]).inc_by(0);
         }
         Ok(metrics)
     }
@@ -70,6 +83,11 @@ impl Metrics {
     /// Counts a verification.
     pub fn verification(&self, outcome: Outcome) {
         self.verifications.with_label_values(&[outcome.code()]).inc();
+    }
+
+    /// Counts a call that was answered without its counters.
+    pub fn ratelimit_fallback(&self, decision: OnError) {
+        self.ratelimit_fallbacks.with_label_values(&[decision.name()]).inc();
     }
 
     /// Notes what the pool is doing.

@@ -2,6 +2,7 @@
 
 pub mod edge;
 pub mod memory;
+pub mod pattern;
 pub mod window;
 
 use crate::limiter::memory::Memory;

@@ -152,3 +152,26 @@ pub struct Override {
     /// When it was last set again.
     pub updated_at: Option<Timestamp>,
 }
+
+/// An override as decisions and answers know it.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Deserialize)]
+#[diesel(table_name = overrides, check_for_backend(diesel::pg::Pg))]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields of Override")]
+pub struct OverrideRule {
+    pub id: OverrideId,
+    pub identifier: String,
+    pub limit: i64,
+    pub duration_ms: i64,
+}
+
+/// Overrides that come as one JSON value of a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, FromSqlRow)]
+#[serde(transparent)]
+pub struct OverrideRules(pub Vec<OverrideRule>);
+
+impl FromSql<Json, Pg> for OverrideRules {
+    fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        Ok(serde_json::from_slice(bytes.as_bytes())?)
+    }
+}

@@ -13,6 +13,8 @@ pub mod keys;
 pub mod ledger;
 pub mod links;
 pub mod migrations;
+pub mod namespaces;
+pub mod overrides;
 pub mod permissions;
 mod pool;
 pub mod roles;

@@ -28,6 +28,7 @@ mod logs;
 mod migrations;
 mod permissions;
 mod probes;
+mod ratelimit;
 mod readme;
 mod root_keys;
 mod schema;
