@@ -7,6 +7,7 @@ pub mod last_used;
 pub mod master_keys;
 pub mod migrations;
 pub mod permissions;
+pub mod rate_limits;
 pub mod roles;
 pub mod root_keys;
 pub mod verify;

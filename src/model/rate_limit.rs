@@ -21,8 +21,9 @@ use diesel::sql_types::Json;
 use serde::Deserialize;
 
 /// One named limit of a key or an identity.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Queryable, Selectable)]
 #[serde(rename_all = "camelCase")]
+#[diesel(table_name = rate_limits, check_for_backend(diesel::pg::Pg))]
 pub struct RateLimit {
     /// Its id.
     pub id: RateLimitId,
@@ -44,6 +45,13 @@ pub struct Defined {
     pub limit: i64,
     pub duration_ms: i64,
     pub auto_apply: bool,
+}
+
+impl From<RateLimit> for Defined {
+    fn from(limit: RateLimit) -> Self {
+        let RateLimit { name, limit, duration_ms, auto_apply, .. } = limit;
+        Self { name, limit, duration_ms, auto_apply }
+    }
 }
 
 /// All limits that concern a key, each list sorted by name.

@@ -255,16 +255,6 @@ fn every_violation_is_listed_where_it_stands() {
 }
 
 #[test]
-fn fields_of_what_is_not_there_yet_are_refused_and_not_ignored() {
-    let world = World::new();
-    let api = world.api();
-    for field in ["credits", "ratelimits"] {
-        let answer = world.admin.call("keys.createKey", json!({"apiId": api, field: []}));
-        assert_eq!(answer.refused(400, INVALID).locations(), [format!("body.{field}")]);
-    }
-}
-
-#[test]
 fn an_answer_to_a_flood_of_faults_is_bounded() {
     let world = World::new();
     let fields: serde_json::Map<_, _> = (0..5_000).map(|n| (format!("surplus{n}"), json!(n))).collect();
