@@ -302,7 +302,8 @@ fn no_error_echoes_what_was_sent() {
         for field in fields.into_iter().flat_map(|fields| fields.keys()) {
             for value in [
                 json!([CANARY]),
-                json!({CANARY: CANARY}),
+                json!({"surplus": CANARY, "name": CANARY, "remaining": CANARY, "refill": {"interval": CANARY, "amount": CANARY}}),
+                json!([{"name": format!("{CANARY}\0"), "limit": CANARY, "duration": CANARY, "autoApply": CANARY}]),
                 json!([[CANARY, 1], {"a": CANARY}]),
                 json!(CANARY.repeat(100)),
                 json!(format!("{CANARY}\0")),
