@@ -1,8 +1,6 @@
 //! Rate limits: those stored with keys and identities, and what one says of a call (keys.md section 8, ratelimit.md).
 
 use crate::model::clock::Timestamp;
-use crate::model::id::IdentityId;
-use crate::model::id::KeyId;
 use crate::model::id::NamespaceId;
 use crate::model::id::OverrideId;
 use crate::model::id::RateLimitId;
@@ -85,21 +83,6 @@ impl FromSql<Json, Pg> for OwnLimits {
     fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
         Ok(serde_json::from_slice(bytes.as_bytes())?)
     }
-}
-
-/// A limit that is about to be stored: of a key or of an identity.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = rate_limits)]
-#[expect(missing_docs, reason = "the columns of RateLimit")]
-pub struct NewRateLimit<'a> {
-    pub id: RateLimitId,
-    pub workspace_id: &'a WorkspaceId,
-    pub key_id: Option<&'a KeyId>,
-    pub identity_id: Option<&'a IdentityId>,
-    pub name: &'a str,
-    pub limit: i64,
-    pub duration_ms: i64,
-    pub auto_apply: bool,
 }
 
 /// What one limit said of one verification.

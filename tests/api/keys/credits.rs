@@ -197,8 +197,9 @@ fn a_change_that_cannot_be_is_refused_where_it_stands_and_nothing_changes() {
             assert_eq!(answer.refused(400, INVALID).locations(), [format!("body.credits{place}")], "{credits}");
         }
     }
-    let body = json!({"keyId": unlimited_key, "permissions": ["new"], "ratelimits": [{"name": "abc", "limit": 1, "duration": 1000}],
-        "credits": {"refill": daily(1)}});
+    let limits = json!([{"name": "abc", "limit": 1, "duration": 1000}]);
+    let mut body = json!({"keyId": unlimited_key, "permissions": ["new"], "ratelimits": limits});
+    body["credits"] = json!({"refill": daily(1)});
     let answer = world.admin.call("keys.updateKey", body);
     assert_eq!(answer.refused(400, INVALID).locations(), ["body.credits.refill"]);
     assert!(

@@ -193,7 +193,7 @@ fn changes_from_many_clients_add_up_exactly() {
         }
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
-    assert_eq!(answers.len() as i64, CLIENTS * EACH);
+    assert_eq!(i64::try_from(answers.len()), Ok(CLIENTS * EACH));
     let increments: i64 = (0..CLIENTS).map(|client| (1 << client) * EACH / 3 * 2).sum();
     let expected = 10_000 + increments - CLIENTS * EACH / 3 - 50;
     assert_eq!(world.get_key(&key)["credits"]["remaining"], expected);
