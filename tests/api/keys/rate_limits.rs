@@ -296,7 +296,9 @@ fn an_erased_key_leaves_no_limits() {
 fn an_import_that_fails_for_one_key_limits_the_others_alone() {
     let world = World::new();
     let (api, migration) = (world.api(), migration(&world, "sha256"));
-    let key = |secret: &str, name: &str| json!({"hash": sha256(secret), "ratelimits": [limit(name, 1)], "credits": {"remaining": 3}});
+    let credits = json!({"remaining": 3});
+    let key =
+        |secret: &str, name: &str| json!({"hash": sha256(secret), "ratelimits": [limit(name, 1)], "credits": credits});
     import(&world, &migration, &api, json!([key("known", "first")]));
     let keys = json!([key("known", "again"), key("fresh", "fresh"), key("fresh", "twice")]);
     let body = json!({"apiId": api, "migrationId": migration, "keys": keys});
