@@ -8,6 +8,7 @@ pub mod master_keys;
 pub mod migrations;
 pub mod permissions;
 pub mod ratelimit;
+pub mod rate_limits;
 pub mod roles;
 pub mod root_keys;
 pub mod verify;

@@ -177,11 +177,6 @@ fn violations(error: &jsonschema::ValidationError<'_>) -> Vec<Violation> {
                 fix: Some(format!("Remove `{name}`, or check its spelling and letter case.")),
             })
             .collect(),
-        // A field that the reference has and Keyward has not yet: `false` in the schema.
-        ValidationErrorKind::FalseSchema => {
-            let fix = Some("Leave the field out.".to_owned());
-            vec![Violation { location: place, message: "is not supported yet".to_owned(), fix }]
-        }
         ValidationErrorKind::MinLength { limit } => one(format!("is shorter than {limit} characters")),
         ValidationErrorKind::MaxLength { limit } => one(format!("is longer than {limit} characters")),
         ValidationErrorKind::Minimum { limit } => one(format!("is less than {limit}")),

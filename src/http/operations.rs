@@ -82,6 +82,7 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.getKey",                      &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]),
     op("keys.whoami",                      &[ReadKey],          || rpc(keys::whoami)),
     op("keys.updateKey",                   &[UpdateKey],        || rpc(keys::update_key)),
+    op("keys.updateCredits",               &[UpdateKey],        || rpc(keys::update_credits)),
     op("keys.rerollKey",                   &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
     op("keys.deleteKey",                   &[DeleteKey],        || rpc(keys::delete_key)),
     op("keys.addPermissions",              &[UpdateKey, AddPermissionToKey], || rpc(keys::add_permissions)).also(&[CreatePermission]),

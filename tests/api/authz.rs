@@ -127,6 +127,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
         "keys.getKey" => of(not_found, json!({"keyId": key.id, "decrypt": true})),
         "keys.whoami" => of(not_found, json!({"key": key.plaintext})),
         "keys.updateKey" => of(not_found, json!({"keyId": key.id, "name": "renamed"})),
+        "keys.updateCredits" => of(not_found, json!({"keyId": key.id, "operation": "set", "value": 1})),
         "keys.rerollKey" => of(not_found, json!({"keyId": key.id, "expiration": 0})),
         "keys.deleteKey" => of(not_found, json!({"keyId": key.id})),
         "keys.addPermissions" | "keys.setPermissions" => {

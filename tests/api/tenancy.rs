@@ -74,6 +74,7 @@ fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
         "keys.verifyKey" | "keys.whoami" => json!({"key": plaintext}),
         "keys.getKey" => json!({"keyId": key, "decrypt": true}),
         "keys.updateKey" => json!({"keyId": key, "enabled": false}),
+        "keys.updateCredits" => json!({"keyId": key, "operation": "set", "value": 0}),
         "keys.rerollKey" => json!({"keyId": key, "expiration": 0}),
         "keys.deleteKey" => json!({"keyId": key, "permanent": true}),
         "keys.addPermissions" | "keys.setPermissions" => json!({"keyId": key, "permissions": ["their.permission"]}),
