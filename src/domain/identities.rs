@@ -79,7 +79,7 @@ pub fn create(
     }
     let limits = rate_limits::last_of_each(limits);
     let limits: Vec<_> = limits.iter().map(|defined| (Limited::Identity(&new.id), defined)).collect();
-    store::rate_limits::insert(tx, &permit, &limits)?;
+    store::rate_limits::insert(tx, &permit, &limits, true)?;
     Ok(new.id)
 }
 

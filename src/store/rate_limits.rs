@@ -107,16 +107,17 @@ pub fn set(tx: &mut Tx<'_>, permit: &Permit, limited: Limited<'_>, wanted: &[Def
 }
 
 /// Stores limits of keys and identities that are new themselves: nobody remembers anything of them. No two of one owner
-/// have one name. Each is audited.
+/// have one name. With `audited` each gets a row of its own; an import may bring hundreds of thousands, and its keys' rows
+/// say that they came.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &[(Limited<'_>, &Defined)]) -> QueryResult<()> {
+pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &[(Limited<'_>, &Defined)], audited: bool) -> QueryResult<()> {
     for new in new.chunks(MAX_ROWS) {
         let rows = new.iter().map(|(limited, defined)| New { id: RateLimitId::generate(), limited: *limited, defined });
         let rows: Vec<_> = rows.collect();
         store(tx, permit, &rows)?;
-        for row in rows {
+        for row in rows.iter().filter(|_| audited) {
             tx.note(audit(permit, row.limited, Event::RateLimitCreate, "created", &row.id, &row.defined.name));
         }
     }

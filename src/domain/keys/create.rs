@@ -130,7 +130,7 @@ pub(super) fn limit(
 ) -> Result<()> {
     store::credits::insert(tx, permit, credits.as_slice())?;
     let limits: Vec<_> = limits.iter().map(|defined| (Limited::Key(key), defined)).collect();
-    store::rate_limits::insert(tx, permit, &limits)?;
+    store::rate_limits::insert(tx, permit, &limits, true)?;
     Ok(())
 }
 

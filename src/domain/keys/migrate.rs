@@ -146,7 +146,7 @@ fn limit_all(tx: &mut Tx<'_>, permit: &Permit, held: &[(&ImportKey, &KeyId)]) ->
     let limits: Vec<_> =
         held.iter().map(|(key, id)| (Limited::Key(id), rate_limits::last_of_each(key.limits.clone()))).collect();
     let limits = limits.iter().flat_map(|(id, limits)| limits.iter().map(|defined| (*id, defined)));
-    store::rate_limits::insert(tx, permit, &limits.collect::<Vec<_>>())?;
+    store::rate_limits::insert(tx, permit, &limits.collect::<Vec<_>>(), false)?;
     Ok(())
 }
 
