@@ -53,14 +53,16 @@ impl App {
         master_keys: MasterKeys,
         clock: Clock,
     ) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics::new()?;
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
         let db = Db::open(database_url, pool, clock.clone());
         Ok(Self {
             limiter: Limiter::Memory(Memory::new(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
-            ledger: Ledger::open(&db),
+            ledger: Ledger::open(database_url, settings.database_timeout(), clock.clone(), metrics.ledger.clone())
+                .map_err(|error| prometheus::Error::Msg(format!("the ledger's thread: {error}")))?,
             db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
-            metrics: Metrics::new()?,
+            metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
