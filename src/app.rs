@@ -48,12 +48,7 @@ impl App {
     ///
     /// # Errors
     /// A metric that cannot be registered: a bug. A system that starts no further thread.
-    pub fn new(
-        settings: Settings,
-        database_url: &str,
-        master_keys: MasterKeys,
-        clock: Clock,
-    ) -> io::Result<Self> {
+    pub fn new(settings: Settings, database_url: &str, master_keys: MasterKeys, clock: Clock) -> io::Result<Self> {
         let metrics = Metrics::new().map_err(io::Error::other)?;
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
         let db = Db::open(database_url, pool, clock.clone());
