@@ -42,15 +42,14 @@ pub(in crate::store) fn lost_a_race(error: &Error) -> bool {
 
 /// [`lost_a_race`] of an error as diesel says it.
 pub(in crate::store) fn is_lost_race(error: &DieselError) -> bool {
-    match error {
-        // What was to be linked was deleted since it was looked up: the next try does not find it.
-        DieselError::DatabaseError(
-            DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ForeignKeyViolation,
-            _,
-        ) => true,
-        DieselError::DatabaseError(_, information) => information.message().contains("deadlock detected"),
-        _ => false,
+    // What was to be linked was deleted since it was looked up: the next try does not find it.
+    use DatabaseErrorKind::ForeignKeyViolation;
+    use DatabaseErrorKind::SerializationFailure;
+    if let DieselError::DatabaseError(kind, information) = error {
+        return matches!(kind, SerializationFailure | ForeignKeyViolation)
+            || information.message().contains("deadlock detected");
     }
+    false
 }
 
 /// The error that makes [`write`](crate::store::database::Db::write) start again, without locks and with fresh eyes.

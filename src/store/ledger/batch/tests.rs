@@ -1,4 +1,5 @@
 //! A batch answers as if its spends had come one after another.
+#![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use super::Ask;
 use super::Found;
@@ -68,7 +69,8 @@ fn one_at_a_time(spends: &[(usize, i64)], balances: &mut BTreeMap<usize, i64>) -
 fn a_group_is_answered_in_order_of_arrival() {
     use Spent::Left;
     use Spent::Refused;
-    let cases: [(&str, i64, &[i64], &[Spent], i64); 8] = [
+    type Case<'a> = (&'a str, i64, &'a [i64], &'a [Spent], i64);
+    let cases: [Case<'_>; 8] = [
         ("all fit", 10, &[1, 2, 3], &[Left(9), Left(7), Left(4)], 4),
         ("exactly", 6, &[1, 2, 3], &[Left(5), Left(3), Left(0)], 0),
         ("none fits", 2, &[3, 4], &[Refused(2), Refused(2)], 2),
