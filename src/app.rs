@@ -11,6 +11,7 @@ use crate::model::master_key::MasterKeys;
 use crate::store::database::Db;
 use crate::store::database::PoolSettings;
 use crate::store::ledger::Ledger;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -46,23 +47,19 @@ impl App {
     /// Wires a process. Does not wait for the database.
     ///
     /// # Errors
-    /// A metric that cannot be registered: a bug.
-    pub fn new(
-        settings: Settings,
-        database_url: &str,
-        master_keys: MasterKeys,
-        clock: Clock,
-    ) -> Result<Self, prometheus::Error> {
+    /// A metric that cannot be registered: a bug. A system that starts no further thread.
+    pub fn new(settings: Settings, database_url: &str, master_keys: MasterKeys, clock: Clock) -> io::Result<Self> {
+        let metrics = Metrics::new().map_err(io::Error::other)?;
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
         let db = Db::open(database_url, pool, clock.clone());
         Ok(Self {
             limiter: Arc::new(Limiter::Memory(Memory::new(
                 usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX),
             ))),
-            ledger: Ledger::open(&db),
+            ledger: Ledger::open(database_url, settings.database_timeout(), clock.clone(), metrics.ledger.clone())?,
             db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
-            metrics: Metrics::new()?,
+            metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
             begun: AtomicUsize::new(0),

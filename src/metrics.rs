@@ -3,18 +3,25 @@
 use crate::config::OnError;
 use crate::model::verdict::Outcome;
 use prometheus::Encoder;
+use prometheus::Histogram;
 use prometheus::HistogramOpts;
 use prometheus::HistogramVec;
+use prometheus::IntCounter;
 use prometheus::IntCounterVec;
+use prometheus::IntGauge;
 use prometheus::IntGaugeVec;
 use prometheus::Opts;
 use prometheus::Registry;
 use prometheus::TextEncoder;
+use prometheus::core::Collector;
 use std::time::Duration;
 
 /// Upper bounds of the latency histogram, seconds: fine where verification is, coarse where trouble is.
 const LATENCY_S: [f64; 14] =
     [0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// Upper bounds of the histogram of batches, spends.
+const BATCH: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 2048.0];
 
 /// All metrics of one process.
 #[derive(Debug)]
@@ -25,6 +32,44 @@ pub struct Metrics {
     verifications: IntCounterVec,
     connections: IntGaugeVec,
     ratelimit_fallbacks: IntCounterVec,
+    /// What the ledger counts.
+    pub ledger: LedgerMetrics,
+}
+
+/// What the ledger counts: how well spends share commits, and whether they pile up.
+#[derive(Clone, Debug)]
+pub struct LedgerMetrics {
+    /// Spends a commit.
+    pub batch: Histogram,
+    /// Seconds that a commit took.
+    pub commit: Histogram,
+    /// Spends that wait for their commit to begin.
+    pub queued: IntGauge,
+    /// Spends that were refused because too many waited.
+    pub refused: IntCounter,
+}
+
+impl LedgerMetrics {
+    fn new() -> Result<Self, prometheus::Error> {
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+        };
+        Ok(Self {
+            batch: histogram("keyward_ledger_batch_size", "Spends of credits that shared a commit", &BATCH)?,
+            commit: histogram("keyward_ledger_commit_seconds", "Time of a commit of spends", &LATENCY_S)?,
+            queued: IntGauge::new("keyward_ledger_queue_length", "Spends that wait for their commit to begin")?,
+            refused: IntCounter::new("keyward_ledger_refused_total", "Spends refused because too many waited")?,
+        })
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 4] {
+        [
+            Box::new(self.batch.clone()),
+            Box::new(self.commit.clone()),
+            Box::new(self.queued.clone()),
+            Box::new(self.refused.clone()),
+        ]
+    }
 }
 
 impl Metrics {
@@ -59,7 +104,9 @@ impl Metrics {
                 ),
                 &["decision"],
             )?,
+            ledger: LedgerMetrics::new()?,
         };
+        metrics.ledger.collectors().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.latency.clone()))?;
         metrics.registry.register(Box::new(metrics.verifications.clone()))?;

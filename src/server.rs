@@ -23,6 +23,8 @@ use tokio::time::timeout;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Longest time that the end waits for what was gathered to be written.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for the ledger, which has nothing to do then unless the drain was cut short.
+const LAST_SPENDS: Duration = Duration::from_secs(1);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
@@ -61,6 +63,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     stop.await;
     drain(&app, &handle).await;
     flusher.abort();
+    app.ledger.stop(LAST_SPENDS).await;
     match timeout(LAST_FLUSH, app.last_used.flush(&app.db)).await {
         Ok(Ok(())) => (),
         Ok(Err(error)) => tracing::warn!(?error, "the last uses of keys were not written"),

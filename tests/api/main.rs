@@ -20,6 +20,7 @@ mod dev;
 mod docs;
 mod edge;
 mod envelope;
+mod exact;
 mod failures;
 mod health;
 mod identities;

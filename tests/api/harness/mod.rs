@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod eventually;
+pub mod faulty;
 pub mod fixtures;
 pub mod postgres;
 pub mod process;
