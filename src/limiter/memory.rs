@@ -18,8 +18,8 @@ use std::sync::atomic::Ordering;
 
 /// Parts that are locked apart from each other.
 const SHARDS: usize = 64;
-/// Parts that one sweep goes through: a whole round takes sixteen sweeps.
-const SWEPT: usize = 4;
+/// Parts that one sweep goes through: a whole round takes eight sweeps.
+const SWEPT: usize = 8;
 /// A shard gives memory back when it uses less than one part in this many.
 const SPARSE: usize = 4;
 
@@ -120,7 +120,10 @@ impl Memory {
             }
         }
         let passed = each.iter().all(|taken| taken.passed);
-        let fits = passed && shards.iter_mut().all(|(_, shard)| self.make_room(shard, now_ms));
+        let mut new = before.iter().filter(|(_, kept)| kept.is_none());
+        let fits = passed
+            && new
+                .all(|(counter, _)| shard_in(&mut shards, counter).is_some_and(|shard| self.make_room(shard, now_ms)));
         if !fits {
             for (counter, kept) in before.into_iter().rev() {
                 let Some(shard) = shard_in(&mut shards, &counter) else { continue };
