@@ -1,4 +1,4 @@
-# What a machine lacks (Postgres, libpq, a C compiler, Rust, Node) is installed by scripts/need: by the system's package
+# What a machine lacks (Postgres, Redis, libpq, a C compiler, Rust, Node) is installed by scripts/need: by the system's package
 # manager, only what is missing, and without a word when nothing is.
 
 need := scripts/need
@@ -18,7 +18,7 @@ dev:
 	@exec $(need) build postgres -- cargo run --locked -- dev $(ARGS)
 
 test: $(drive)
-	@$(need) build postgres node curl -- cargo test --locked --no-fail-fast
+	@$(need) build postgres redis node curl -- cargo test --locked --no-fail-fast
 
 # The official SDK, at the version that the lock file names.
 $(drive): tests/sdk/package-lock.json tests/sdk/package.json
