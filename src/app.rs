@@ -37,7 +37,7 @@ pub struct App {
     /// What is counted.
     pub metrics: Metrics,
     /// Where rate limits are counted.
-    pub limiter: Limiter,
+    pub limiter: Arc<Limiter>,
     /// Spends credits.
     pub ledger: Ledger,
     /// The other servers on the database.
@@ -60,7 +60,7 @@ impl App {
         let limiter = limiter(&settings)?;
         Ok(Self {
             nodes: Nodes::new(limiter.place()),
-            limiter,
+            limiter: Arc::new(limiter),
             ledger: Ledger::open(&db),
             db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),

@@ -117,7 +117,7 @@ async fn ready(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
 /// A Redis that is away is away for all nodes: taking this one out of service helps nobody, and what is not limited still works.
 /// Counters that are not loaded yet are missing here alone.
 fn limiter(app: &App) -> Check {
-    match &app.limiter {
+    match app.limiter.as_ref() {
         Limiter::Memory(memory) if !memory.is_open() => {
             Check::failed("The counters of rate limits from before the start are not loaded yet.")
         }

@@ -113,7 +113,7 @@ async fn show_life(app: Arc<App>, mut stop: Stop) {
 }
 
 async fn keep_counters(app: Arc<App>, mut stop: Stop, loaded: watch::Sender<bool>) {
-    let memory = match &app.limiter {
+    let memory = match app.limiter.as_ref() {
         Limiter::Memory(memory) => Some(memory),
         Limiter::Redis(_) => None,
     };

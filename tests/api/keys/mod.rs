@@ -12,4 +12,5 @@ mod reroll_key;
 mod roles;
 mod update_key;
 mod verify_key;
+mod verify_limits;
 mod whoami;

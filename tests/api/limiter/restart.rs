@@ -2,6 +2,7 @@
 
 use crate::harness::Client;
 use crate::harness::eventually;
+use crate::harness::keyward;
 use crate::harness::postgres;
 use crate::harness::server::Options;
 use crate::limiter::LONG_MS;
@@ -11,6 +12,7 @@ use crate::limiter::token;
 use crate::limiter::used;
 use chrono::Duration;
 use keyward::limiter::Take;
+use rustix::process::Signal;
 use serde_json::json;
 
 #[test]
@@ -111,4 +113,37 @@ fn counters_that_are_worth_nothing_are_deleted() {
         let state = server.app.limiter.state();
         (state.counters == 1 && state.evicted == 1500).then_some(())
     });
+}
+
+/// The real program, killed: what it had answered a moment before is the most that it may forget.
+#[test]
+fn a_server_that_is_killed_forgets_what_was_taken_last_at_most() {
+    const BOOTSTRAP: &str = "bootstrap_0123456789_abcdefghij";
+    let database = postgres::fresh_database();
+    let serve = || {
+        let command = keyward("serve --listen 127.0.0.1:0 --workers 1").database(&database);
+        command.env("KEYWARD_BOOTSTRAP_ROOT_KEY", BOOTSTRAP).start()
+    };
+    let mut server = serve();
+    let client = Client::new(server.url()).bearer(BOOTSTRAP);
+    let api = client.call("apis.createApi", json!({"name": "limited"})).data()["apiId"].clone();
+    let key = client.call("keys.createKey", json!({"apiId": api})).data()["key"].clone();
+    let remaining = |client: &Client, cost: u64| {
+        let limit = json!({"name": "calls", "limit": 100, "duration": LONG_MS, "cost": cost});
+        let answer = client.call("keys.verifyKey", json!({"key": key, "ratelimits": [limit]}));
+        answer.data()["ratelimits"][0]["remaining"].as_u64().unwrap()
+    };
+    assert_eq!(remaining(&client, 7), 93);
+    eventually("the counter is written", || {
+        (postgres::rows(&database, "SELECT current FROM counters") == [json!({"current": 7})]).then_some(())
+    });
+    assert_eq!(remaining(&client, 2), 91);
+    server.end_by(Signal::KILL);
+    let mut server = serve();
+    let client = Client::new(server.url()).bearer(BOOTSTRAP);
+    assert!([91, 93].contains(&remaining(&client, 0)));
+    let before = remaining(&client, 5);
+    server.end_by(Signal::TERM).ok();
+    let mut server = serve();
+    assert_eq!(remaining(&Client::new(server.url()).bearer(BOOTSTRAP), 0), before);
 }
