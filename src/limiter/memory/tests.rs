@@ -1,4 +1,5 @@
 //! All or nothing, the bound, eviction, and what is handed over to be stored.
+#![expect(clippy::arithmetic_side_effects, reason = "tests fail by panicking")]
 
 use super::Memory;
 use super::SHARDS;

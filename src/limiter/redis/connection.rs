@@ -169,22 +169,31 @@ async fn keep(client: &Client, shared: &Shared, publish: &watch::Sender<Link>, p
     for number in 1.. {
         match connect(client, &config, patience).await {
             Ok(connection) => {
-                if matches!(*publish.borrow(), Link::Away(_)) {
-                    tracing::info!("Redis is back: rate limits are counted again");
-                }
-                publish.send_replace(Link::Up(number, connection.clone()));
+                publish_up(publish, number, connection.clone());
                 let reason = until_broken(shared, number, connection, patience).await;
-                tracing::warn!(reason, "Redis is away: rate limits cannot be counted");
-                publish.send_replace(Link::Away(reason.into()));
+                publish_away(publish, reason);
             }
             Err(reason) => {
-                if matches!(*publish.borrow(), Link::Connecting) {
-                    tracing::warn!(reason, "Redis cannot be reached: rate limits cannot be counted");
-                }
-                publish.send_replace(Link::Away(reason.into()));
+                publish_away(publish, reason);
                 sleep(RETRY_AFTER).await;
             }
         }
+    }
+}
+
+fn publish_up(publish: &watch::Sender<Link>, number: u64, connection: MultiplexedConnection) {
+    let before = publish.send_replace(Link::Up(number, connection));
+    if matches!(before, Link::Away(_)) {
+        tracing::info!("Redis is back: rate limits are counted again");
+    }
+}
+
+/// Says so once, and not again for each try that fails.
+fn publish_away(publish: &watch::Sender<Link>, reason: String) {
+    let said = Arc::from(reason.as_str());
+    let before = publish.send_replace(Link::Away(said));
+    if !matches!(before, Link::Away(_)) {
+        tracing::warn!(reason, "Redis is away: rate limits cannot be counted");
     }
 }
 
