@@ -1,4 +1,4 @@
-# What a machine lacks (Postgres, libpq, a C compiler, Rust, Node) is installed by scripts/need: by the system's package
+# What a machine lacks (Postgres, Redis, libpq, a C compiler, Rust, Node) is installed by scripts/need: by the system's package
 # manager, only what is missing, and without a word when nothing is.
 
 need := scripts/need
@@ -19,7 +19,7 @@ dev:
 	@exec $(need) build postgres -- cargo run --locked -- dev $(ARGS)
 
 test: $(drive)
-	@$(need) build postgres node curl -- cargo test --locked --no-fail-fast
+	@$(need) build postgres redis node curl -- cargo test --locked --no-fail-fast
 
 soak:
 	@KEYWARD_TEST_ROUNDS=$(or $(ROUNDS),20) $(need) build postgres -- cargo test --locked --release --test api -- exact::

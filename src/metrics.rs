@@ -31,9 +31,14 @@ pub struct Metrics {
     latency: HistogramVec,
     verifications: IntCounterVec,
     connections: IntGaugeVec,
-    ratelimit_fallbacks: IntCounterVec,
     /// What the ledger counts.
     pub ledger: LedgerMetrics,
+    fallbacks: IntCounterVec,
+    counters: IntGauge,
+    evictions: IntCounter,
+    redis_errors: IntCounter,
+    nodes: IntGauge,
+    uncoordinated: IntGauge,
 }
 
 /// What the ledger counts: how well spends share commits, and whether they pile up.
@@ -72,6 +77,17 @@ impl LedgerMetrics {
     }
 }
 
+/// What a limiter says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimiterState {
+    /// Counters in memory.
+    pub counters: u64,
+    /// Counters that memory has forgotten since nothing of them counted any more, ever.
+    pub evicted: u64,
+    /// Calls that Redis did not answer as it should, ever.
+    pub redis_errors: u64,
+}
+
 impl Metrics {
     /// Registers all metrics; every outcome is there from the start, with 0.
     ///
@@ -97,26 +113,45 @@ impl Metrics {
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
             )?,
-            ratelimit_fallbacks: IntCounterVec::new(
+            ledger: LedgerMetrics::new()?,
+            fallbacks: IntCounterVec::new(
                 Opts::new(
                     "keyward_ratelimit_fallbacks_total",
-                    "Calls of ratelimit.* whose tokens could not be counted, by what KEYWARD_RATELIMIT_ON_ERROR made of them",
+                    "Rate limits that could not be counted, by what KEYWARD_RATELIMIT_ON_ERROR decided",
                 ),
                 &["decision"],
             )?,
-            ledger: LedgerMetrics::new()?,
+            counters: IntGauge::new("keyward_ratelimit_counters", "Rate-limit counters in memory")?,
+            evictions: IntCounter::new(
+                "keyward_ratelimit_evictions_total",
+                "Rate-limit counters in memory that were forgotten since nothing of them counted any more",
+            )?,
+            redis_errors: IntCounter::new(
+                "keyward_redis_errors_total",
+                "Calls that Redis did not answer in time, or not as it should",
+            )?,
+            nodes: IntGauge::new("keyward_nodes", "Servers that live on the database, this one included")?,
+            uncoordinated: IntGauge::new(
+                "keyward_ratelimits_uncoordinated",
+                "1 if other servers use the database and this one counts rate limits for itself",
+            )?,
         };
         metrics.ledger.collectors().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.latency.clone()))?;
         metrics.registry.register(Box::new(metrics.verifications.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.clone()))?;
-        metrics.registry.register(Box::new(metrics.ratelimit_fallbacks.clone()))?;
+        metrics.registry.register(Box::new(metrics.fallbacks.clone()))?;
+        metrics.registry.register(Box::new(metrics.counters.clone()))?;
+        metrics.registry.register(Box::new(metrics.evictions.clone()))?;
+        metrics.registry.register(Box::new(metrics.redis_errors.clone()))?;
+        metrics.registry.register(Box::new(metrics.nodes.clone()))?;
+        metrics.registry.register(Box::new(metrics.uncoordinated.clone()))?;
+        for decision in [OnError::Allow, OnError::Deny] {
+            metrics.fallbacks.with_label_values(&[decision.name()]).inc_by(0);
+        }
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
-        }
-        for decision in [OnError::Deny, OnError::Allow] {
-            metrics.ratelimit_fallbacks.with_label_values(&[decision.name()]).inc_by(0);
         }
         Ok(metrics)
     }
@@ -132,15 +167,28 @@ impl Metrics {
         self.verifications.with_label_values(&[outcome.code()]).inc();
     }
 
-    /// Counts a call that was answered without its counters.
-    pub fn ratelimit_fallback(&self, decision: OnError) {
-        self.ratelimit_fallbacks.with_label_values(&[decision.name()]).inc();
-    }
-
     /// Notes what the pool is doing.
     pub fn pool(&self, open: u32, idle: u32) {
         self.connections.with_label_values(&["idle"]).set(i64::from(idle));
         self.connections.with_label_values(&["busy"]).set(i64::from(open.saturating_sub(idle)));
+    }
+
+    /// Counts a rate limit that could not be counted, and was decided as the operator has chosen.
+    pub fn ratelimit_fallback(&self, decision: OnError) {
+        self.fallbacks.with_label_values(&[decision.name()]).inc();
+    }
+
+    /// Notes what the limiter says of itself. One task does so, or counts are added twice.
+    pub fn limiter(&self, state: &LimiterState) {
+        self.counters.set(i64::try_from(state.counters).unwrap_or(i64::MAX));
+        self.evictions.inc_by(state.evicted.saturating_sub(self.evictions.get()));
+        self.redis_errors.inc_by(state.redis_errors.saturating_sub(self.redis_errors.get()));
+    }
+
+    /// Notes how many servers live, and whether each counts rate limits for itself.
+    pub fn nodes(&self, live: i64, uncoordinated: bool) {
+        self.nodes.set(live);
+        self.uncoordinated.set(i64::from(uncoordinated));
     }
 
     /// Everything in Prometheus' text format.

@@ -25,6 +25,7 @@ mod failures;
 mod health;
 mod identities;
 mod keys;
+mod limiter;
 mod logs;
 mod migrations;
 mod permissions;
