@@ -138,7 +138,11 @@ fn a_deadlock_with_somebody_else_is_survived() {
         assert_eq!(spends.join().unwrap(), [Ok(Spent::Left(9)), Ok(Spent::Left(9))]);
     });
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    eventually("there was a deadlock", || (world.rows(deadlocks)[0]["deadlocks"] != 0).then_some(()));
+    eventually("there was a deadlock", || {
+        // A session reports what it has met after its next statement, once a second.
+        spend_each(&server, &[(&first, 0)]);
+        (world.rows(deadlocks)[0]["deadlocks"] != 0).then_some(())
+    });
 }
 
 #[test]

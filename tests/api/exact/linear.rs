@@ -11,6 +11,7 @@ use crate::harness::World;
 use crate::harness::fixtures::MadeKey;
 use crate::harness::postgres;
 use crate::harness::server::Options;
+use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::thread;
@@ -136,20 +137,25 @@ fn the_checker_tells_right_from_wrong() {
     }
 }
 
-/// `keys.updateCredits`, or what it does to the database.
+/// `keys.updateCredits`, or `keys.getKey` for what is left.
 fn update(world: &World<'_>, key: &MadeKey, operation: Operation) -> Saw {
-    let remaining = match operation {
-        Operation::Set(value) => value.to_string(),
-        Operation::Increment(by) => format!("remaining + {by}"),
-        Operation::Decrement(by) => format!("greatest(remaining - {by}, 0)"),
-        Operation::Read | Operation::Spend(_) => "remaining".to_owned(),
+    let (name, value) = match operation {
+        Operation::Set(value) => ("set", value),
+        Operation::Increment(by) => ("increment", by),
+        Operation::Decrement(by) => ("decrement", by),
+        Operation::Read | Operation::Spend(_) => {
+            return Saw::Done(world.get_key(&key.id)["credits"]["remaining"].as_i64());
+        }
     };
-    let statement =
-        format!("UPDATE credits SET remaining = {remaining} WHERE key_id = '{}' RETURNING remaining", key.id);
-    Saw::Done(postgres::update(&world.server.database, &statement))
+    let body = json!({"keyId": key.id, "operation": name, "value": value});
+    match world.admin.attempt("keys.updateCredits", body) {
+        Some(answer) if answer.status == 200 => Saw::Done(answer.data()["remaining"].as_i64()),
+        Some(answer) if answer.status != 503 => panic!("{}", answer.text),
+        _ => Saw::Nothing,
+    }
 }
 
-/// One history: `THREADS` spend, one updates, over two servers.
+/// One history: `THREADS` spend and two update, over two servers.
 fn history(world: &World<'_>, clients: &[Client; 2], key: &MadeKey, seed: usize) -> Vec<Event> {
     const THREADS: usize = 3;
     let (events, begun) = (Mutex::new(Vec::new()), Instant::now());
@@ -160,13 +166,13 @@ fn history(world: &World<'_>, clients: &[Client; 2], key: &MadeKey, seed: usize)
         events.lock().unwrap().push(Event { operation, saw, asked, answered: now() });
     };
     thread::scope(|scope| {
-        for thread in 0..=THREADS {
+        for thread in 0..THREADS + 2 {
             let note = &note;
-            let mut numbers = Numbers::seeded(seed * (THREADS + 1) + thread);
+            let mut numbers = Numbers::seeded(seed * (THREADS + 2) + thread);
             scope.spawn(move || {
                 for _ in 0..5 {
                     let value = numbers.below(9);
-                    if thread == THREADS {
+                    if thread >= THREADS {
                         let update_of = [Operation::Set, Operation::Increment, Operation::Decrement];
                         let operation = update_of[usize::try_from(numbers.below(3)).unwrap()](value);
                         note(operation, &|| update(world, key, operation));

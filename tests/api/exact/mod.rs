@@ -24,15 +24,12 @@ fn rounds(short: usize) -> usize {
 
 /// A key with a balance, and a daily refill if an amount is given.
 fn limited(world: &World<'_>, remaining: i64, refill_amount: Option<i64>) -> MadeKey {
-    let key = world.key(&world.api(), json!({}));
-    let amount = refill_amount.map_or("NULL".to_owned(), |amount| amount.to_string());
-    let now = world.server.clock.now();
-    world.execute(&format!(
-        "INSERT INTO credits (key_id, workspace_id, remaining, refill_amount, refilled_at) \
-         VALUES ('{}', $ws, {remaining}, {amount}, '{now}')",
-        key.id
-    ));
-    key
+    let refill = refill_amount.map(|amount| json!({"interval": "daily", "amount": amount}));
+    let mut credits = json!({"remaining": remaining});
+    if let Some(refill) = refill {
+        credits["refill"] = refill;
+    }
+    world.key(&world.api(), json!({"credits": credits}))
 }
 
 /// What is stored as the balance.

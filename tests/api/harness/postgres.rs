@@ -92,18 +92,6 @@ pub fn execute(url: &str, statement: &str) {
     diesel::sql_query(statement).execute(&mut connection).unwrap();
 }
 
-/// Runs an UPDATE that returns one number of one row: `None` if there is no such row.
-pub fn update(url: &str, statement: &str) -> Option<i64> {
-    #[derive(diesel::QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = diesel::sql_types::BigInt)]
-        number: i64,
-    }
-    let statement = format!("WITH written (number) AS ({statement}) SELECT number FROM written");
-    let mut connection = PgConnection::establish(url).unwrap();
-    diesel::sql_query(statement).load::<Row>(&mut connection).unwrap().first().map(|row| row.number)
-}
-
 fn unique(prefix: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{prefix}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
