@@ -44,8 +44,8 @@ impl Redis {
     pub fn open(url: &str, timeout: Duration) -> Result<Self, Malformed> {
         Ok(Self {
             connection: Connection::open(url, timeout)?,
-            take: Script::new(include_str!("redis/take.lua")),
-            give_back: Script::new(include_str!("redis/give_back.lua")),
+            take: Script::new(include_str!("take.lua")),
+            give_back: Script::new(include_str!("give_back.lua")),
         })
     }
 
