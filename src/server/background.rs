@@ -22,7 +22,7 @@ const DELETE_EVERY: u64 = 10;
 /// Pause before counters are loaded again.
 const LOAD_AGAIN: Duration = Duration::from_millis(500);
 /// How long serving waits for counters to be loaded. Then it begins without: it lives, is not ready, and the limiter is closed.
-const LOADING: Duration = Duration::from_secs(2);
+const LOADING: Duration = Duration::from_secs(1);
 /// Longest time that the end waits for each of the tasks.
 const LAST: Duration = Duration::from_secs(1);
 /// The same for counters: all of them count.

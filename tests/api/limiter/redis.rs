@@ -205,9 +205,13 @@ fn a_redis_that_hangs_is_waited_for_once_and_then_refused_at_once() {
     }
     assert!(begun.elapsed() < Duration::from_millis(1000), "100 calls took {:?}", begun.elapsed());
     redis.signal(Signal::CONT);
-    eventually("it counts again", || take(&server, &[token("one", 10)]).ok());
-    // The call that was given up on may have been counted, as a call without an answer may.
-    assert!((2..=3).contains(&used(&server, "one")));
+    let mut tries = 0;
+    eventually("it counts again", || {
+        tries += 1;
+        take(&server, &[token("one", 10)]).ok()
+    });
+    // Calls that were given up on may have been counted, as calls without an answer may.
+    assert!((2..=2 + tries).contains(&used(&server, "one")));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What is answered when tokens cannot be counted (decisions.md #46).
 
+use crate::harness::Client;
 use crate::harness::Server;
 use crate::harness::World;
+use crate::harness::eventually;
+use crate::harness::postgres;
 use crate::harness::server::Options;
 use crate::ratelimit::ask;
 use crate::ratelimit::ask_with;
@@ -14,8 +17,11 @@ use serde_json::json;
 
 /// A server whose limiter has no room for another counter.
 fn full(decision: &str) -> Server {
-    let server =
-        Options::default().flags(&format!("--ratelimit-counters 1000 --ratelimit-on-error {decision}")).start();
+    let flags = format!("--ratelimit-counters 1000 --ratelimit-on-error {decision}");
+    // A database of its own: its counters are stored, and others would load them.
+    let server = Options::default().database(postgres::fresh_database()).flags(&flags).start();
+    let client = Client::new(server.url());
+    eventually("counters are loaded", || (client.get("/health/ready").status == 200).then_some(()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let now_ms = u64::try_from(now_ms(&server)).unwrap();
     let refused = (0..=u16::MAX).filter(|number| {

@@ -60,7 +60,7 @@ fn the_cost_is_what_counts_and_a_denial_costs_nothing() {
         (10, &[(8, true, 2), (3, false, 0), (3, false, 0), (2, true, 0)]),
         // No number is large enough to wrap around (weak spot 3).
         (10, &[(1, true, 9), (MOST, false, 0), (9, true, 0), (1, false, 0)]),
-        (i64::MAX, &[(MOST, true, 0), (MOST, false, 0), (1, false, 0), (0, true, 0)]),
+        (i64::MAX, &[(1, true, i64::MAX - 1), (MOST, false, 0), (0, true, i64::MAX - 1)]),
     ];
     for (index, (limit, calls)) in rows.into_iter().enumerate() {
         for (cost, success, remaining) in calls {
