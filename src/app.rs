@@ -1,10 +1,13 @@
 //! What one process owns, wired once.
 
+use crate::config::Malformed;
 use crate::config::Settings;
 use crate::domain::last_used::LastUsed;
+use crate::domain::nodes::Nodes;
 use crate::limiter::Limiter;
 use crate::limiter::edge::Edge;
 use crate::limiter::memory::Memory;
+use crate::limiter::redis::Redis;
 use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
@@ -14,10 +17,13 @@ use crate::store::database::PoolSettings;
 use crate::store::ledger::Ledger;
 use crate::store::listener::Listener;
 use crate::store::loader::Loader;
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Connections for verification: one for the loader, one for heartbeats.
 const DATA_PLANE_CONNECTIONS: u32 = 2;
@@ -49,6 +55,8 @@ pub struct App {
     pub limiter: Arc<Limiter>,
     /// Spends credits.
     pub ledger: Ledger,
+    /// The other servers on the database.
+    pub nodes: Nodes,
     /// Uses that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
@@ -57,16 +65,12 @@ pub struct App {
 }
 
 impl App {
-    /// Wires a process. Does not wait for the database.
+    /// Wires a process. Does not wait for the database, nor for Redis.
     ///
     /// # Errors
-    /// A metric that cannot be registered: a bug. The operating system gives no thread.
-    pub fn new(
-        settings: Settings,
-        database_url: &str,
-        master_keys: MasterKeys,
-        clock: Clock,
-    ) -> Result<Self, prometheus::Error> {
+    /// A setting that cannot be used; a metric that cannot be registered: a bug. A system that starts no further thread.
+    pub fn new(settings: Settings, database_url: &str, master_keys: MasterKeys, clock: Clock) -> Result<Self, Unwired> {
+        let metrics = Metrics::new()?;
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
         let cache =
             Arc::new(Cache::new(usize::try_from(settings.cache_entries).unwrap_or(usize::MAX), settings.max_staleness));
@@ -75,18 +79,18 @@ impl App {
         let data_plane = Db::open(database_url, few, clock.clone());
         let loader = Loader::start(data_plane.clone(), Arc::clone(&cache), settings.database_timeout())?;
         let listener = Listener::start(database_url, &cache, settings.max_staleness)?;
+        let limiter = limiter(&settings)?;
         Ok(Self {
-            limiter: Arc::new(Limiter::Memory(Memory::new(
-                usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX),
-            ))),
-            ledger: Ledger::open(&db),
+            nodes: Nodes::new(limiter.place()),
+            limiter: Arc::new(limiter),
+            ledger: Ledger::open(database_url, settings.database_timeout(), clock.clone(), metrics.ledger.clone())?,
             db,
             data_plane,
             cache,
             loader,
             listener,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
-            metrics: Metrics::new()?,
+            metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
@@ -128,6 +132,55 @@ impl App {
         InFlight(Arc::clone(self))
     }
 }
+
+/// Where rate limits are counted. What is in memory decides once the server has loaded what was counted before.
+fn limiter(settings: &Settings) -> Result<Limiter, Malformed> {
+    Ok(match settings.redis_url()? {
+        Some(url) => Limiter::Redis(Redis::open(url.reveal(), Duration::from_millis(settings.redis_timeout_ms))?),
+        None => Limiter::Memory(Memory::closed(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
+    })
+}
+
+/// Why a process cannot be wired.
+#[derive(Debug)]
+pub enum Unwired {
+    /// A setting cannot be used.
+    Setting(Malformed),
+    /// A metric cannot be registered: a bug.
+    Metric(prometheus::Error),
+    /// The system starts no further thread.
+    Thread(io::Error),
+}
+
+impl From<io::Error> for Unwired {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error)
+    }
+}
+
+impl From<Malformed> for Unwired {
+    fn from(malformed: Malformed) -> Self {
+        Self::Setting(malformed)
+    }
+}
+
+impl From<prometheus::Error> for Unwired {
+    fn from(error: prometheus::Error) -> Self {
+        Self::Metric(error)
+    }
+}
+
+impl fmt::Display for Unwired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(malformed) => malformed.fmt(f),
+            Self::Metric(error) => error.fmt(f),
+            Self::Thread(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unwired {}
 
 /// One request that was begun.
 #[derive(Debug)]

@@ -2,19 +2,29 @@
 
 pub mod edge;
 pub mod memory;
+pub mod pattern;
+pub mod redis;
 pub mod window;
 
 use crate::limiter::memory::Memory;
+use crate::limiter::redis::Redis;
 use crate::limiter::window::Reading;
+use crate::metrics::LimiterState;
 use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
 use crate::model::id::NamespaceId;
 use crate::model::id::WorkspaceId;
 use ring::digest;
 use std::fmt;
+use std::hash::Hash;
+use std::hash::Hasher;
 
-/// Identity of one counter: a digest of what the contract makes it of. The limit itself is no part of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Bytes of a counter that name its workspace.
+const WORKSPACE_BYTES: usize = 8;
+
+/// Identity of one counter: a digest of what the contract makes it of. The limit itself is no part of it. The first eight
+/// bytes are the same for all counters of a workspace, so that Redis can keep those of one call together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counter([u8; 32]);
 
 impl Counter {
@@ -58,13 +68,33 @@ impl Counter {
         digest.update(&duration_ms.to_be_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.finish().as_ref());
+        let [_, workspace, ..] = parts;
+        let workspace = digest::digest(&digest::SHA256, workspace.as_bytes());
+        bytes
+            .iter_mut()
+            .zip(workspace.as_ref())
+            .take(WORKSPACE_BYTES)
+            .for_each(|(byte, of_workspace)| *byte = *of_workspace);
         Self(bytes)
+    }
+
+    /// What names the workspace, and what names the counter in it.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.0.split_at(WORKSPACE_BYTES)
+    }
+}
+
+impl Hash for Counter {
+    /// The bytes are a digest already: eight of them tell counters apart as well as all do.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        state.write_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
     }
 }
 
 impl fmt::Debug for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.parts().1.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -120,24 +150,50 @@ pub struct Unavailable(pub Box<dyn std::error::Error + Send + Sync>);
 pub enum Limiter {
     /// In this process: exact for one node.
     Memory(Memory),
+    /// In one Redis: exact for all nodes.
+    Redis(Redis),
 }
 
 impl Limiter {
     /// Takes all of these or none.
     ///
     /// # Errors
-    /// The limiter cannot decide; it may have taken the tokens all the same.
+    /// The limiter cannot decide; Redis may have taken the tokens all the same.
     pub async fn take(&self, now_ms: u64, takes: &[Take]) -> Result<Decision, Unavailable> {
         match self {
             Self::Memory(memory) => memory.take(now_ms, takes),
+            Self::Redis(redis) => redis.take(now_ms, takes).await,
         }
     }
 
-    /// Gives back what a call has taken that was then refused for another reason. As good as it can: tokens of a window that
-    /// is gone are gone with it.
-    pub async fn give_back(&self, now_ms: u64, takes: &[Take]) {
+    /// Gives back what a call has taken at `taken_ms`, the moment that it gave [`Self::take`], and that was then refused for
+    /// another reason. As good as it can: tokens of a window that is gone are gone with it.
+    pub async fn give_back(&self, taken_ms: u64, takes: &[Take]) {
         match self {
-            Self::Memory(memory) => memory.give_back(now_ms, takes),
+            Self::Memory(memory) => memory.give_back(taken_ms, takes),
+            Self::Redis(redis) => redis.give_back(taken_ms, takes).await,
+        }
+    }
+
+    /// Where it counts: `memory` or `redis`.
+    #[must_use]
+    pub fn place(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory",
+            Self::Redis(_) => "redis",
+        }
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn state(&self) -> LimiterState {
+        match self {
+            Self::Memory(memory) => LimiterState {
+                counters: u64::try_from(memory.len()).unwrap_or(u64::MAX),
+                evicted: memory.evicted(),
+                ..LimiterState::default()
+            },
+            Self::Redis(redis) => LimiterState { redis_errors: redis.errors(), ..LimiterState::default() },
         }
     }
 }

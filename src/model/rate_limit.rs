@@ -1,8 +1,6 @@
 //! Rate limits: those stored with keys and identities, and what one says of a call (keys.md section 8, ratelimit.md).
 
 use crate::model::clock::Timestamp;
-use crate::model::id::IdentityId;
-use crate::model::id::KeyId;
 use crate::model::id::NamespaceId;
 use crate::model::id::OverrideId;
 use crate::model::id::RateLimitId;
@@ -21,8 +19,9 @@ use diesel::sql_types::Json;
 use serde::Deserialize;
 
 /// One named limit of a key or an identity.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Queryable, Selectable)]
 #[serde(rename_all = "camelCase")]
+#[diesel(table_name = rate_limits, check_for_backend(diesel::pg::Pg))]
 pub struct RateLimit {
     /// Its id.
     pub id: RateLimitId,
@@ -44,6 +43,13 @@ pub struct Defined {
     pub limit: i64,
     pub duration_ms: i64,
     pub auto_apply: bool,
+}
+
+impl From<RateLimit> for Defined {
+    fn from(limit: RateLimit) -> Self {
+        let RateLimit { name, limit, duration_ms, auto_apply, .. } = limit;
+        Self { name, limit, duration_ms, auto_apply }
+    }
 }
 
 /// All limits that concern a key, each list sorted by name.
@@ -77,21 +83,6 @@ impl FromSql<Json, Pg> for OwnLimits {
     fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
         Ok(serde_json::from_slice(bytes.as_bytes())?)
     }
-}
-
-/// A limit that is about to be stored: of a key or of an identity.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = rate_limits)]
-#[expect(missing_docs, reason = "the columns of RateLimit")]
-pub struct NewRateLimit<'a> {
-    pub id: RateLimitId,
-    pub workspace_id: &'a WorkspaceId,
-    pub key_id: Option<&'a KeyId>,
-    pub identity_id: Option<&'a IdentityId>,
-    pub name: &'a str,
-    pub limit: i64,
-    pub duration_ms: i64,
-    pub auto_apply: bool,
 }
 
 /// What one limit said of one verification.
@@ -151,4 +142,27 @@ pub struct Override {
     pub created_at: Timestamp,
     /// When it was last set again.
     pub updated_at: Option<Timestamp>,
+}
+
+/// An override as decisions and answers know it.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Deserialize)]
+#[diesel(table_name = overrides, check_for_backend(diesel::pg::Pg))]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields of Override")]
+pub struct OverrideRule {
+    pub id: OverrideId,
+    pub identifier: String,
+    pub limit: i64,
+    pub duration_ms: i64,
+}
+
+/// Overrides that come as one JSON value of a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, FromSqlRow)]
+#[serde(transparent)]
+pub struct OverrideRules(pub Vec<OverrideRule>);
+
+impl FromSql<Json, Pg> for OverrideRules {
+    fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        Ok(serde_json::from_slice(bytes.as_bytes())?)
+    }
 }

@@ -2,20 +2,16 @@
 
 use crate::harness::Answer;
 use crate::harness::Client;
-use crate::harness::Server;
 use crate::harness::World;
+use crate::harness::faulty::Faulty;
+use crate::harness::faulty::Frozen;
+use crate::harness::faulty::Locked;
 use crate::harness::keyward;
 use crate::harness::postgres;
 use crate::harness::process;
 use crate::harness::process::Running;
 use crate::harness::server::Options;
-use diesel::Connection;
-use diesel::PgConnection;
-use diesel::RunQueryDsl;
-use keyward::cli::postgres::PrivatePostgres;
-use keyward::cli::postgres::Settings;
 use keyward::http::operations::OPERATIONS;
-use rustix::process::Pid;
 use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
@@ -31,7 +27,6 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
-use tempfile::TempDir;
 
 /// Flags of a server that remembers nothing.
 const ASKS_ALWAYS: &str = "--max-staleness 0s";
@@ -39,71 +34,6 @@ const ASKS_ALWAYS: &str = "--max-staleness 0s";
 /// The bound is 2 s; a busy machine gets one more.
 const BOUND: Duration = Duration::from_secs(3);
 const BOOTSTRAP: &str = "bootstrap_0123456789_abcdefghij";
-
-/// A migrated database on a Postgres that a test may take away.
-struct Faulty {
-    postgres: PrivatePostgres,
-    _folder: TempDir,
-}
-
-impl Faulty {
-    fn new(durable: bool) -> Self {
-        let folder = process::folder();
-        let settings = Settings { durable, dies_with_parent: true, max_connections: 60 };
-        let postgres = PrivatePostgres::start(&folder.path().join("data"), &settings).unwrap();
-        keyward("migrate").database(postgres.url()).run().ok();
-        Self { postgres, _folder: folder }
-    }
-
-    /// A server that remembers nothing, so that every call needs the database.
-    fn serve(&self) -> Server {
-        Options::default().flags(ASKS_ALWAYS).database(self.postgres.url()).start()
-    }
-
-    /// Postgres and all that it started.
-    fn processes(&self) -> Vec<Pid> {
-        let parent = self.postgres.pid();
-        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
-        let children = children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap());
-        let all = std::iter::once(parent).chain(children);
-        all.map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()).collect()
-    }
-}
-
-/// Processes that stand still until this is dropped.
-struct Frozen(Vec<Pid>);
-
-impl Frozen {
-    fn new(pids: Vec<Pid>) -> Self {
-        pids.iter().for_each(|pid| rustix::process::kill_process(*pid, Signal::STOP).unwrap());
-        Self(pids)
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        for pid in &self.0 {
-            let _ = rustix::process::kill_process(*pid, Signal::CONT);
-        }
-    }
-}
-
-/// A table that nobody else can use until this is dropped.
-struct Locked(PgConnection);
-
-impl Locked {
-    fn new(url: &str, table: &str) -> Self {
-        let mut connection = PgConnection::establish(url).unwrap();
-        for statement in ["BEGIN".to_owned(), format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")] {
-            diesel::sql_query(statement).execute(&mut connection).unwrap();
-        }
-        Self(connection)
-    }
-
-    fn release(mut self) {
-        diesel::sql_query("ROLLBACK").execute(&mut self.0).unwrap();
-    }
-}
 
 /// Waits until something holds.
 #[track_caller]
@@ -156,7 +86,7 @@ fn everything_is_unavailable(admin: &Client, key: &str) {
 #[test]
 fn without_its_database_everything_is_503_and_it_comes_back_by_itself() {
     let faulty = Faulty::new(false);
-    let server = faulty.serve();
+    let server = faulty.serve_with(ASKS_ALWAYS);
     let world = World::on(&server);
     let api = world.api();
     let key = world.key(&api, json!({}));
@@ -174,7 +104,7 @@ fn without_its_database_everything_is_503_and_it_comes_back_by_itself() {
 #[test]
 fn a_frozen_database_is_503_in_bounded_time() {
     let faulty = Faulty::new(false);
-    let server = faulty.serve();
+    let server = faulty.serve_with(ASKS_ALWAYS);
     let world = World::on(&server);
     let key = world.key(&world.api(), json!({}));
     assert_eq!(world.verdict(&key.plaintext), "VALID");
@@ -193,7 +123,7 @@ fn a_frozen_database_is_503_in_bounded_time() {
 #[test]
 fn a_postgres_killed_under_load_loses_nothing_that_was_acknowledged() {
     let faulty = Faulty::new(true);
-    let server = faulty.serve();
+    let server = faulty.serve_with(ASKS_ALWAYS);
     let world = World::on(&server);
     let api = world.api();
     let known = world.key(&api, json!({}));

@@ -1,6 +1,7 @@
 //! `keys.*` on the wire.
 
 mod create;
+mod credits;
 mod delete;
 mod get;
 mod migrate;
@@ -8,10 +9,12 @@ mod permissions;
 mod reroll;
 mod roles;
 mod update;
+mod update_credits;
 mod verify;
 mod whoami;
 
 pub use create::create_key;
+pub use credits::CreditsResponse;
 pub use delete::delete_key;
 pub use get::get_key;
 pub use migrate::migrate_keys;
@@ -23,6 +26,7 @@ pub use roles::add_roles;
 pub use roles::remove_roles;
 pub use roles::set_roles;
 pub use update::update_key;
+pub use update_credits::update_credits;
 pub use verify::verify_key;
 pub use whoami::whoami;
 
@@ -66,7 +70,11 @@ pub struct KeyResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roles: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    credits: Option<CreditsResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<OwnerResponse>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitResponse>,
 }
 
 /// The owner of a key as answers show it.
@@ -102,10 +110,12 @@ impl From<Shown> for KeyResponse {
 
 impl From<FullKey> for KeyResponse {
     fn from(full: FullKey) -> Self {
-        let FullKey { key, identity, access, limits, .. } = full;
+        let FullKey { key, identity, access, credits, limits, .. } = full;
         Self {
             permissions: access.slugs(),
             roles: access.roles.into_keys().collect(),
+            credits: credits.as_ref().map(CreditsResponse::from),
+            ratelimits: limits.key.iter().map(RateLimitResponse::from).collect(),
             identity: identity.map(|identity| OwnerResponse::new(identity, &limits.identity)),
             key_id: key.id,
             start: key.start,

@@ -2,10 +2,12 @@
 
 pub mod client;
 pub mod eventually;
+pub mod faulty;
 pub mod fixtures;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod server;
 
 pub use client::Answer;
@@ -14,4 +16,5 @@ pub use eventually::eventually;
 pub use eventually::soon;
 pub use fixtures::World;
 pub use process::keyward;
+pub use redis::Redis;
 pub use server::Server;

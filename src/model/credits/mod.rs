@@ -112,3 +112,6 @@ fn in_month(date: NaiveDate, day: u32) -> NaiveDate {
 fn midnight(date: NaiveDate, fallback: Timestamp) -> Timestamp {
     date.and_hms_opt(0, 0, 0).map_or(fallback, |time| time.and_utc())
 }
+
+#[cfg(test)]
+mod tests;
