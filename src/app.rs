@@ -1,6 +1,8 @@
 //! What one process owns, wired once.
 
 use crate::config::Settings;
+use crate::domain::events;
+use crate::domain::events::Events;
 use crate::domain::last_used::LastUsed;
 use crate::limiter::Limiter;
 use crate::limiter::edge::Edge;
@@ -35,7 +37,9 @@ pub struct App {
     pub limiter: Arc<Limiter>,
     /// Spends credits.
     pub ledger: Ledger,
-    /// Uses that wait to be written.
+    /// Verifications that wait to be written.
+    pub events: Events,
+    /// Uses of root keys that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
     begun: AtomicUsize,
@@ -55,6 +59,7 @@ impl App {
     ) -> Result<Self, prometheus::Error> {
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
         let db = Db::open(database_url, pool, clock.clone());
+        let metrics = Metrics::new()?;
         Ok(Self {
             limiter: Arc::new(Limiter::Memory(Memory::new(
                 usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX),
@@ -62,7 +67,8 @@ impl App {
             ledger: Ledger::open(&db),
             db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
-            metrics: Metrics::new()?,
+            events: Events::new(events::QUEUE, metrics.events()),
+            metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
             begun: AtomicUsize::new(0),

@@ -4,7 +4,9 @@ use crate::model::verdict::Outcome;
 use prometheus::Encoder;
 use prometheus::HistogramOpts;
 use prometheus::HistogramVec;
+use prometheus::IntCounter;
 use prometheus::IntCounterVec;
+use prometheus::IntGauge;
 use prometheus::IntGaugeVec;
 use prometheus::Opts;
 use prometheus::Registry;
@@ -23,6 +25,17 @@ pub struct Metrics {
     latency: HistogramVec,
     verifications: IntCounterVec,
     connections: IntGaugeVec,
+    events: EventCounters,
+    events_waiting: IntGauge,
+}
+
+/// What becomes of events of verifications.
+#[derive(Clone, Debug)]
+pub struct EventCounters {
+    /// They are in the database.
+    pub written: IntCounter,
+    /// There was no room for them in the queue.
+    pub dropped: IntCounter,
 }
 
 impl Metrics {
@@ -50,11 +63,22 @@ impl Metrics {
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
             )?,
+            events: EventCounters {
+                written: IntCounter::new("keyward_events_written_total", "Events of verifications that were stored")?,
+                dropped: IntCounter::new(
+                    "keyward_events_dropped_total",
+                    "Events of verifications that were lost because the queue was full",
+                )?,
+            },
+            events_waiting: IntGauge::new("keyward_events_waiting", "Events of verifications that wait to be stored")?,
         };
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.latency.clone()))?;
         metrics.registry.register(Box::new(metrics.verifications.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.clone()))?;
+        metrics.registry.register(Box::new(metrics.events.written.clone()))?;
+        metrics.registry.register(Box::new(metrics.events.dropped.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
         }
@@ -70,6 +94,17 @@ impl Metrics {
     /// Counts a verification.
     pub fn verification(&self, outcome: Outcome) {
         self.verifications.with_label_values(&[outcome.code()]).inc();
+    }
+
+    /// Counts what becomes of events.
+    #[must_use]
+    pub fn events(&self) -> EventCounters {
+        self.events.clone()
+    }
+
+    /// Notes how many events wait.
+    pub fn events_waiting(&self, count: usize) {
+        self.events_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes what the pool is doing.

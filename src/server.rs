@@ -1,6 +1,7 @@
 //! Serving: workers, background tasks, the drain at the end.
 
 use crate::app::App;
+use crate::domain::usage::Upkeep;
 use crate::http;
 use crate::http::contract::Contract;
 use crate::http::docs;
@@ -19,10 +20,14 @@ use tokio::time::Instant;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
-/// How often gathered uses are written.
+/// How often gathered uses and events are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Longest time that the end waits for what was gathered to be written.
+/// Longest time that the end waits for one step of writing what was gathered.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for all events to be written, as long as each batch is in time.
+const LAST_EVENTS: Duration = Duration::from_secs(10);
+/// How often it is looked whether partitions have to be made and old numbers to go.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
@@ -56,16 +61,16 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     .listen(listener)?
     .run();
     let handle = server.handle();
-    let flusher = actix_web::rt::spawn(flush_forever(Arc::clone(&app)));
+    let background = [
+        actix_web::rt::spawn(flush_forever(Arc::clone(&app))),
+        actix_web::rt::spawn(write_events_forever(Arc::clone(&app))),
+        actix_web::rt::spawn(maintain_forever(Arc::clone(&app))),
+    ];
     let serving = actix_web::rt::spawn(server);
     stop.await;
     drain(&app, &handle).await;
-    flusher.abort();
-    match timeout(LAST_FLUSH, app.last_used.flush(&app.db)).await {
-        Ok(Ok(())) => (),
-        Ok(Err(error)) => tracing::warn!(?error, "the last uses of keys were not written"),
-        Err(_elapsed) => tracing::warn!("the last uses of keys were not written in time"),
-    }
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    flush_at_the_end(&app).await;
     serving.await.map_err(io::Error::other)?
 }
 
@@ -104,7 +109,41 @@ async fn flush_forever(app: Arc<App>) {
     loop {
         sleep(FLUSH_EVERY).await;
         if let Err(error) = app.last_used.flush(&app.db).await {
-            tracing::warn!(?error, "the last uses of keys were not written yet");
+            tracing::warn!(?error, "the last uses of root keys were not written yet");
         }
+    }
+}
+
+async fn write_events_forever(app: Arc<App>) {
+    loop {
+        app.events.enough(FLUSH_EVERY).await;
+        if let Err(error) = app.events.flush(&app.db).await {
+            tracing::warn!(?error, cause = ?error.source, waiting = app.events.waiting(), "events were not written yet");
+            // Whoever could not write is not woken by what comes in.
+            sleep(FLUSH_EVERY).await;
+        }
+    }
+}
+
+async fn maintain_forever(app: Arc<App>) {
+    let mut upkeep = Upkeep::new(app.settings.retention());
+    loop {
+        if let Err(error) = upkeep.run_if_due(&app.db).await {
+            tracing::warn!(?error, cause = ?error.source, "the tables of usage were not maintained");
+        }
+        sleep(MAINTAIN_EVERY).await;
+    }
+}
+
+async fn flush_at_the_end(app: &App) {
+    let uses = timeout(LAST_FLUSH, app.last_used.flush(&app.db));
+    let (uses, left) = tokio::join!(uses, app.events.finish(&app.db, LAST_FLUSH, LAST_EVENTS));
+    match uses {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::warn!(?error, "the last uses of root keys were not written"),
+        Err(_elapsed) => tracing::warn!("the last uses of root keys were not written in time"),
+    }
+    if left > 0 {
+        tracing::warn!(left, "events of verifications were lost: they were not written in time");
     }
 }

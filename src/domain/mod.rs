@@ -1,6 +1,7 @@
 //! What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
 
 pub mod apis;
+pub mod events;
 pub mod identities;
 pub mod keys;
 pub mod last_used;
@@ -9,5 +10,6 @@ pub mod migrations;
 pub mod permissions;
 pub mod roles;
 pub mod root_keys;
+pub mod usage;
 pub mod verify;
 pub mod workspaces;

@@ -8,7 +8,7 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
-use crate::domain::last_used::LastUsed;
+use crate::domain::events::Events;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::imported::Found;
 use crate::domain::verify::limits::AskedLimit;
@@ -50,6 +50,8 @@ pub struct Verify {
     pub limits: Vec<AskedLimit>,
     /// Who presents it: the end user's address if the request carries one, else the caller's.
     pub address: Option<IpAddr>,
+    /// What its record is to be found by.
+    pub tags: Vec<String>,
 }
 
 /// The verdict, with the key unless it is not to be known of.
@@ -74,8 +76,8 @@ pub struct Means<'a> {
     pub limiter: &'a Arc<Limiter>,
     /// Where credits are spent.
     pub ledger: &'a Ledger,
-    /// Where uses are noted.
-    pub last_used: &'a LastUsed,
+    /// Where verifications are noted.
+    pub events: &'a Events,
 }
 
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
@@ -86,7 +88,7 @@ pub struct Means<'a> {
 /// `service_unavailable` when what is needed cannot be had: never a guess.
 pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request: Verify) -> Result<Verified> {
     caller.somewhere(&[])?;
-    let Means { db, last_used, .. } = means;
+    let db = means.db;
     let (workspace, hash) = (caller.workspace.clone(), request.key.hash());
     let (mut snapshot, now) = db.ask(move |tx| Ok((snapshot::load(tx, &workspace, &hash)?, tx.now()))).await?;
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
@@ -121,12 +123,14 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let Some(snapshot) = snapshot else {
         return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new() });
     };
-    last_used.key(&snapshot.key.id, now);
-    if verdict.outcome != Outcome::Valid {
+    let verified = if verdict.outcome == Outcome::Valid {
+        consume(means, now, snapshot, request.cost, &request.limits).await?
+    } else {
         let credits = snapshot.credits.as_ref().map(|credits| credits.at(now));
-        return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() });
-    }
-    consume(means, now, snapshot, request.cost, &request.limits).await
+        Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() }
+    };
+    means.events.note(now, origin, &verified, request.tags, request.cost);
+    Ok(verified)
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.
