@@ -139,9 +139,8 @@ impl Upkeep {
             return Ok(());
         }
         let retention = self.retention;
-        let ran = db
-            .write(Origin::local(Actor::System), move |tx| Ok(store::partitions::maintain(tx, retention)?))
-            .await;
+        let ran =
+            db.write(Origin::local(Actor::System), move |tx| Ok(store::partitions::maintain(tx, retention)?)).await;
         match ran {
             Ok(Ran::All) => self.done = Some(now),
             Ok(Ran::Part | Ran::Elsewhere) => self.done = None,

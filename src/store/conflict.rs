@@ -43,7 +43,10 @@ pub(in crate::store) fn lost_a_race(error: &Error) -> bool {
             DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ForeignKeyViolation,
             _,
         )) => true,
-        Some(DieselError::DatabaseError(_, information)) => information.message().contains("deadlock detected"),
+        // The other: a row was on its way to the default partition while its day got one of its own.
+        Some(DieselError::DatabaseError(_, information)) => ["deadlock detected", "violates partition constraint"]
+            .iter()
+            .any(|text| information.message().contains(text)),
         Some(_) | None => false,
     }
 }

@@ -182,7 +182,8 @@ const UPSERT_HOURLY: &str = upsert!("usage_hourly");
 const UPSERT_DAILY: &str = upsert!("usage_daily");
 
 fn upsert(tx: &mut Tx<'_>, statement: &str, sums: &[(Series<'_>, Sum<'_>)]) -> QueryResult<()> {
-    let json = |sum: &Sum<'_>| serde_json::to_string(&sum.tags).map_err(|error| Error::SerializationError(error.into()));
+    let json =
+        |sum: &Sum<'_>| serde_json::to_string(&sum.tags).map_err(|error| Error::SerializationError(error.into()));
     let tags: Vec<String> = sums.iter().map(|(_, sum)| json(sum)).collect::<QueryResult<_>>()?;
     let owner = |sum: &Sum<'_>| sum.event.subject.owner.as_ref().map(|(_, external_id)| external_id.clone());
     diesel::sql_query(statement)

@@ -57,7 +57,8 @@ fn every_table_but_workspaces_belongs_to_one() {
 }
 
 /// A partition is like its table.
-const NO_PARTITION: &str = "NOT (SELECT relispartition FROM pg_class WHERE oid = format('public.%I', table_name)::regclass)";
+const NO_PARTITION: &str =
+    "NOT (SELECT relispartition FROM pg_class WHERE oid = format('public.%I', table_name)::regclass)";
 
 /// `table column type nullable` of the migrated database, in diesel's words.
 fn stored(url: &str) -> BTreeSet<String> {

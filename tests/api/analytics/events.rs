@@ -3,6 +3,7 @@
 use crate::analytics::around;
 use crate::analytics::assert_sums_are_those_of_the_events;
 use crate::analytics::counted;
+use crate::analytics::limited_key;
 use crate::analytics::metric;
 use crate::analytics::server;
 use crate::analytics::summed;
@@ -42,7 +43,7 @@ fn the_sums_of_two_servers_are_what_both_verified() {
     let second = Options::default().database(first.database.clone()).start();
     let world = World::on(&first);
     let api = world.api();
-    let keys: Vec<_> = (0..3).map(|_| world.key(&api, json!({"credits": {"remaining": 40}}))).collect();
+    let keys: Vec<_> = (0..3).map(|_| limited_key(&world, &api, 40)).collect();
     let second_admin = keyward_client(&second, &world);
     let spent = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -186,7 +187,8 @@ fn a_batch_that_comes_again_is_not_counted_again() {
     }
     thread::scope(|scope| {
         let again = scope.spawn(|| write(&third));
-        let blocked = "SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let blocked =
+            "SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         eventually("it waits", || (!postgres::rows(&server.database, blocked).is_empty()).then_some(()));
         diesel::sql_query("ROLLBACK").execute(&mut other).unwrap();
         assert!(again.join().unwrap(), "the try failed, so this one writes");

@@ -8,6 +8,7 @@ use crate::harness::Client;
 use crate::harness::Server;
 use crate::harness::World;
 use crate::harness::eventually;
+use crate::harness::fixtures::MadeKey;
 use crate::harness::postgres;
 use crate::harness::server::Options;
 use chrono::Duration;
@@ -20,6 +21,16 @@ const DAY_MS: i64 = 86_400_000;
 /// A server with a database of its own: clocks of other tests' servers run there, and the sums are those of one test.
 fn server() -> Server {
     Options::default().database(postgres::fresh_database()).start()
+}
+
+/// A new key with a balance.
+fn limited_key(world: &World<'_>, api: &str, remaining: i64) -> MadeKey {
+    let key = world.key(api, json!({}));
+    world.execute(&format!(
+        "INSERT INTO credits (key_id, workspace_id, remaining, refilled_at) VALUES ('{}', $ws, {remaining}, now())",
+        key.id
+    ));
+    key
 }
 
 /// Sets a server's clock; from there it goes on.
@@ -74,7 +85,7 @@ fn assert_sums_are_those_of_the_events(database: &str) {
         );
         let events = format!(
             "SELECT workspace_id, date_trunc('{unit}', at, 'UTC'), api_id, key_id, external_id, outcome, \
-            ARRAY(SELECT DISTINCT t FROM unnest(tags) t ORDER BY t COLLATE \"C\"), count(*), sum(credits_spent) \
+            ARRAY(SELECT DISTINCT t COLLATE \"C\" FROM unnest(tags) t ORDER BY 1), count(*), sum(credits_spent) \
             FROM verifications GROUP BY 1, 2, 3, 4, 5, 6, 7"
         );
         let differ = format!("(({sums}) EXCEPT ALL ({events})) UNION ALL (({events}) EXCEPT ALL ({sums}))");
