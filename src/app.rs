@@ -2,6 +2,8 @@
 
 use crate::config::Malformed;
 use crate::config::Settings;
+use crate::domain::events;
+use crate::domain::events::Events;
 use crate::domain::last_used::LastUsed;
 use crate::domain::nodes::Nodes;
 use crate::limiter::Limiter;
@@ -57,7 +59,9 @@ pub struct App {
     pub ledger: Ledger,
     /// The other servers on the database.
     pub nodes: Nodes,
-    /// Uses that wait to be written.
+    /// Verifications that wait to be written.
+    pub events: Events,
+    /// Uses of root keys that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
     begun: AtomicUsize,
@@ -90,6 +94,7 @@ impl App {
             loader,
             listener,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
+            events: Events::new(events::QUEUE, metrics.events()),
             metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),

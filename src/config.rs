@@ -3,6 +3,7 @@
 use crate::model::address::AddressList;
 use crate::model::master_key::MasterKeys;
 use crate::model::secret::Plaintext;
+use crate::model::usage::Retention;
 use clap::Args;
 use clap::ValueEnum;
 use std::fmt;
@@ -108,6 +109,15 @@ pub struct Settings {
     /// Longest time that requests in flight get to end when the server stops, milliseconds
     #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=600_000))]
     pub drain_timeout_ms: u64,
+    /// Days that single verifications are kept, the current one not counted
+    #[arg(long, env = "KEYWARD_EVENTS_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub events_retention_days: u32,
+    /// Days that counts of verifications by the hour are kept, the current one not counted
+    #[arg(long, env = "KEYWARD_USAGE_HOURLY_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub usage_hourly_retention_days: u32,
+    /// Days that counts of verifications by the day are kept, the current one not counted; 0 is for ever
+    #[arg(long, env = "KEYWARD_USAGE_DAILY_RETENTION_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub usage_daily_retention_days: u32,
     /// Whether the database is migrated at start
     #[arg(long, env = "KEYWARD_MIGRATE", default_value_t = true, action = clap::ArgAction::Set, value_name = "true|false")]
     pub migrate: bool,
@@ -286,6 +296,16 @@ impl Settings {
     #[must_use]
     pub fn error_docs_base(&self) -> String {
         format!("{}/", self.error_docs_url.trim_end_matches('/'))
+    }
+
+    /// How long usage is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            events_days: self.events_retention_days,
+            hourly_days: self.usage_hourly_retention_days,
+            daily_days: Some(self.usage_daily_retention_days).filter(|days| *days > 0),
+        }
     }
 
     /// Bound of one request's stay in the store.

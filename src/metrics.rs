@@ -39,6 +39,8 @@ pub struct Metrics {
     redis_errors: IntCounter,
     nodes: IntGauge,
     uncoordinated: IntGauge,
+    events: EventCounters,
+    events_waiting: IntGauge,
 }
 
 /// What the ledger counts: how well spends share commits, and whether they pile up.
@@ -88,6 +90,15 @@ pub struct LimiterState {
     pub redis_errors: u64,
 }
 
+/// What becomes of events of verifications.
+#[derive(Clone, Debug)]
+pub struct EventCounters {
+    /// They are in the database.
+    pub written: IntCounter,
+    /// There was no room for them in the queue.
+    pub dropped: IntCounter,
+}
+
 impl Metrics {
     /// Registers all metrics; every outcome is there from the start, with 0.
     ///
@@ -135,6 +146,14 @@ impl Metrics {
                 "keyward_ratelimits_uncoordinated",
                 "1 if other servers use the database and this one counts rate limits for itself",
             )?,
+            events: EventCounters {
+                written: IntCounter::new("keyward_events_written_total", "Events of verifications that were stored")?,
+                dropped: IntCounter::new(
+                    "keyward_events_dropped_total",
+                    "Events of verifications that were lost because the queue was full",
+                )?,
+            },
+            events_waiting: IntGauge::new("keyward_events_waiting", "Events of verifications that wait to be stored")?,
         };
         metrics.ledger.collectors().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
@@ -150,6 +169,9 @@ impl Metrics {
         for decision in [OnError::Allow, OnError::Deny] {
             metrics.fallbacks.with_label_values(&[decision.name()]).inc_by(0);
         }
+        metrics.registry.register(Box::new(metrics.events.written.clone()))?;
+        metrics.registry.register(Box::new(metrics.events.dropped.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
         }
@@ -165,6 +187,17 @@ impl Metrics {
     /// Counts a verification.
     pub fn verification(&self, outcome: Outcome) {
         self.verifications.with_label_values(&[outcome.code()]).inc();
+    }
+
+    /// Counts what becomes of events.
+    #[must_use]
+    pub fn events(&self) -> EventCounters {
+        self.events.clone()
+    }
+
+    /// Notes how many events wait.
+    pub fn events_waiting(&self, count: usize) {
+        self.events_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes what the pool is doing.

@@ -1,5 +1,6 @@
 //! HTTP: routes, JSON shapes, the contract, the envelope, problem bodies. The only place that knows the wire.
 
+pub mod analytics;
 pub mod apis;
 pub mod bearer;
 pub mod call;

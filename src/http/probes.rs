@@ -139,6 +139,7 @@ async fn metrics(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
     Trace::note(&http, |trace| trace.operation = "metrics");
     let pool = state.app.db.pool_state();
     state.app.metrics.pool(pool.connections, pool.idle);
+    state.app.metrics.events_waiting(state.app.events.waiting());
     match state.app.metrics.encode() {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(fault) => rpc::refuse(&http, &Error::unexpected(fault)),

@@ -123,6 +123,8 @@ kinds! {
     OverrideKind, OverrideId, "rlor";
     /// One server on a database.
     NodeKind, NodeId, "node";
+    /// A process that writes events.
+    WriterKind, WriterId, "writer";
     /// One request (`meta.requestId`).
     RequestKind, RequestId, "req";
     /// One row of the audit log.

@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod analytics;
 mod apis;
 mod authz;
 mod cli;

@@ -8,7 +8,7 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
-use crate::domain::last_used::LastUsed;
+use crate::domain::events::Events;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::imported::Found;
 use crate::domain::verify::limits::AskedLimit;
@@ -52,6 +52,8 @@ pub struct Verify {
     pub limits: Vec<AskedLimit>,
     /// Who presents it: the end user's address if the request carries one, else the caller's.
     pub address: Option<IpAddr>,
+    /// What its record is to be found by.
+    pub tags: Vec<String>,
 }
 
 /// The verdict, with the key unless it is not to be known of.
@@ -80,8 +82,8 @@ pub struct Means<'a> {
     pub limiter: &'a Arc<Limiter>,
     /// Where credits are spent.
     pub ledger: &'a Ledger,
-    /// Where uses are noted.
-    pub last_used: &'a LastUsed,
+    /// Where verifications are noted.
+    pub events: &'a Events,
 }
 
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
@@ -92,7 +94,7 @@ pub struct Means<'a> {
 /// `service_unavailable` when what is needed cannot be had: never a guess.
 pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request: Verify) -> Result<Verified> {
     caller.somewhere(&[])?;
-    let Means { db, last_used, .. } = means;
+    let db = means.db;
     let (hash, now) = (request.key.hash(), db.clock().now());
     let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
         Known::Present(snapshot) => Some(snapshot),
@@ -132,12 +134,14 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let Some(snapshot) = snapshot else {
         return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new() });
     };
-    last_used.key(&snapshot.key.id, now);
-    if verdict.outcome != Outcome::Valid {
+    let verified = if verdict.outcome == Outcome::Valid {
+        consume(means, now, snapshot, request.cost, &request.limits).await?
+    } else {
         let credits = balance(means, &snapshot).await?;
-        return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() });
-    }
-    consume(means, now, snapshot, request.cost, &request.limits).await
+        Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() }
+    };
+    means.events.note(now, origin, &verified, request.tags, request.cost);
+    Ok(verified)
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.

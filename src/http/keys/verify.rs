@@ -37,6 +37,8 @@ pub struct VerifyKeyRequest {
     credits: Option<CreditsRequest>,
     #[serde(default)]
     ratelimits: Vec<LimitRequest>,
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -169,6 +171,7 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         cost: request.credits.map_or(1, |credits| credits.cost),
         limits: request.ratelimits.into_iter().map(AskedLimit::from).collect(),
         address: given.or(call.address),
+        tags: request.tags,
     };
     let app = &call.app;
     let means = Means {
@@ -177,7 +180,7 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         loader: &app.loader,
         limiter: &app.limiter,
         ledger: &app.ledger,
-        last_used: &app.last_used,
+        events: &app.events,
     };
     let verified = verify::verify(means, &call.caller, &call.origin, asked).await?;
     app.metrics.verification(verified.verdict.outcome);
