@@ -4,13 +4,14 @@
 need := scripts/need
 drive := tests/sdk/node_modules/.package-lock.json
 
-.PHONY: help dev test lint fuzz tables clean
+.PHONY: help dev test lint fuzz bench tables clean
 
 help:
 	@echo 'make dev     start everything on this machine: a private Postgres in .keyward/, a root key, the server (ARGS=…)'
 	@echo 'make test    every test, starting what it needs'
 	@echo 'make lint    formatting, clippy and documentation, warnings are errors'
 	@echo 'make fuzz    two minutes of generated requests against a server of its own'
+	@echo 'make bench   what a verification costs, next to a bare handler (ARGS=--help shows what can be chosen)'
 	@echo 'make tables  write the tables of README.md and the code map of src/lib.rs anew'
 	@echo 'make clean   remove what was built'
 
@@ -32,6 +33,10 @@ lint:
 
 fuzz:
 	@$(need) build postgres python -- scripts/fuzz
+
+# Nobody else should be working on the machine meanwhile.
+bench:
+	@exec $(need) build postgres -- cargo bench --locked --bench http -- $(ARGS)
 
 tables:
 	@KEYWARD_TEST_UPDATE=1 $(need) build postgres -- cargo test --locked --quiet --test api -- readme::tables:: codemap::
