@@ -25,12 +25,14 @@ pub const HOT_CREDITS: &str = "warm verify, credits, one hot key";
 pub const CREDITS: &str = "warm verify, credits, many keys";
 /// Nothing is in the cache.
 pub const COLD: &str = "cold verify, all stored keys";
-/// For comparison.
+/// What a service without a cache does.
 pub const SELECT: &str = "comparison: one SELECT a request";
-/// For comparison.
-pub const HOT_UPDATE: &str = "comparison: one UPDATE a request, one hot key";
-/// For comparison.
+/// What a service that counts in the database does.
 pub const UPDATE: &str = "comparison: one UPDATE a request, many keys";
+/// The same, all on one row.
+pub const HOT_UPDATE: &str = "comparison: one UPDATE a request, one hot key";
+/// With r2d2 as it is by default.
+pub const TESTED_SELECT: &str = "comparison: one SELECT a request, connections tested";
 
 /// Entries of the cache that is too small.
 const SMALL_CACHE: &str = "1000";
@@ -131,9 +133,10 @@ impl Case {
             },
             Self { name: "warm verify, 100 % denied", keys: stage::DISABLED, valid: Some(0.0), ..plain.clone() },
             Self { name: COLD, target: Target::Cold, keys: Keys::new(0, stage.stored()), ..plain.clone() },
-            Self::compared(stage, SELECT, "/select", PREFIX, Keys::new(0, stage.stored())),
-            Self::compared(stage, HOT_UPDATE, "/update", "key_bench_", hot(stage::UPDATED)),
-            Self::compared(stage, UPDATE, "/update", "key_bench_", stage::UPDATED),
+            Self::compared(stage, SELECT, "/untested/select", PREFIX, Keys::new(0, stage.stored())),
+            Self::compared(stage, TESTED_SELECT, "/tested/select", PREFIX, Keys::new(0, stage.stored())),
+            Self::compared(stage, HOT_UPDATE, "/untested/update", "key_bench_", hot(stage::UPDATED)),
+            Self::compared(stage, UPDATE, "/untested/update", "key_bench_", stage::UPDATED),
             Self { name: "createKey", question: stage.question("keys.createKey", &created), valid: None, ..plain },
         ]
     }

@@ -18,7 +18,6 @@ use serde::Deserialize;
 use std::process::ExitCode;
 
 /// Where the keys are.
-#[derive(Clone)]
 struct Place {
     pool: Pool,
     workspace: String,
@@ -46,18 +45,21 @@ struct Known {
 pub fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
     let [port, database, workspace] = arguments else { return Err("a role without its arguments".into()) };
     let port: u16 = port.parse()?;
-    let pool: Pool =
-        Pool::builder().max_size(CONNECTIONS).test_on_check_out(false).build(ConnectionManager::new(database))?;
-    let place = Place { pool, workspace: workspace.clone() };
+    // r2d2's default is to test a connection before each use, which is a round trip more than the one that is meant.
+    let pool = |tested| {
+        let builder = Pool::builder().max_size(CONNECTIONS).min_idle(Some(0)).test_on_check_out(tested);
+        builder.build_unchecked(ConnectionManager::new(database))
+    };
+    let place = |tested| web::Data::new(Place { pool: pool(tested), workspace: workspace.clone() });
+    let (tested, untested) = (place(true), place(false));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     actix_web::rt::System::new().block_on(async move {
         HttpServer::new(move || {
             actix_web::App::new()
-                .app_data(web::Data::new(place.clone()))
                 .route("/health/ready", web::get().to(HttpResponse::Ok))
                 .route("/floor", web::post().to(bare))
-                .route("/select", web::post().to(select))
-                .route("/update", web::post().to(update))
+                .service(compared("/tested", tested.clone()))
+                .service(compared("/untested", untested.clone()))
         })
         .workers(workers)
         .bind(("127.0.0.1", port))?
@@ -65,6 +67,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
         .await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn compared(path: &str, place: web::Data<Place>) -> actix_web::Scope {
+    web::scope(path).app_data(place).route("/select", web::post().to(select)).route("/update", web::post().to(update))
 }
 
 fn respond(valid: bool) -> HttpResponse {
