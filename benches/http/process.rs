@@ -179,7 +179,9 @@ pub fn threads_cpu_us(pid: u32) -> BTreeMap<String, u64> {
     let mut threads = BTreeMap::new();
     for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
         let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        let used = stat_us(&task.path().join("stat").display().to_string()).unwrap_or(0);
+        // Nanoseconds; `stat` would count in ticks, of which most of these threads use none.
+        let schedstat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let used = schedstat.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0) / 1_000;
         *threads.entry(name.trim().to_owned()).or_default() += used;
     }
     threads

@@ -17,6 +17,8 @@ const BEGIN: &str = "<!-- bench -->\n";
 const END: &str = "<!-- /bench -->\n";
 /// A client that is busier than this measures itself.
 const BUSY: f64 = 0.9;
+/// The floor scatters by no more than this on a machine where nothing else is at work.
+const CALM: f64 = 1.5;
 /// Threads of the server whose share of a request is not worth a row, microseconds.
 const NEGLIGIBLE_US: f64 = 0.05;
 
@@ -120,6 +122,13 @@ impl Report {
         for line in &self.machine {
             writeln!(out, "* {line}")?;
         }
+        if let Some(scatter) = self.scatter().filter(|scatter| *scatter > CALM) {
+            writeln!(
+                out,
+                "* **in doubt, all of it**: the fastest measurement of the floor was {scatter:.1} times the slowest: something \
+                 else was at work on this machine"
+            )?;
+        }
         let rounds = self.steady.iter().map(|row| row.rounds.len()).min().unwrap_or_default();
         writeln!(
             out,
@@ -143,6 +152,13 @@ impl Report {
             }
         }
         Ok(())
+    }
+
+    /// How much the floor itself scattered.
+    fn scatter(&self) -> Option<f64> {
+        let floor = self.steady.iter().find(|row| row.name == cases::FLOOR)?;
+        let rates = || floor.rounds.iter().map(|(measured, _)| measured.found.rate());
+        Some(rates().fold(0.0, f64::max) / rates().fold(f64::INFINITY, f64::min))
     }
 
     fn singles(&self, out: &mut String) -> std::fmt::Result {
@@ -191,17 +207,14 @@ impl Report {
     /// Where the server's CPU time goes in the plain warm case, by names of threads.
     fn threads(&self, out: &mut String) -> std::fmt::Result {
         let Some(row) = self.steady.iter().find(|row| row.name == cases::WARM) else { return Ok(()) };
-        let names: BTreeMap<&String, ()> = row
-            .rounds
-            .iter()
-            .flat_map(|(measured, _)| measured.found.threads_cpu_us.keys())
-            .map(|name| (name, ()))
-            .collect();
-        let mut shares: Vec<_> = names
-            .into_keys()
-            .map(|name| {
-                (row.median(|found| found.per_answer(found.threads_cpu_us.get(name).copied().unwrap_or(0))), name)
-            })
+        let mut used: BTreeMap<&str, u64> = BTreeMap::new();
+        for (name, us) in row.rounds.iter().flat_map(|(measured, _)| &measured.found.threads_cpu_us) {
+            *used.entry(name).or_default() += us;
+        }
+        let answers: u64 = row.rounds.iter().map(|(measured, _)| measured.found.answers).sum();
+        let mut shares: Vec<_> = used
+            .into_iter()
+            .map(|(name, us)| (us as f64 / answers.max(1) as f64, name))
             .filter(|(share, _)| *share >= NEGLIGIBLE_US)
             .collect();
         shares.sort_by(|(one, _), (other, _)| other.total_cmp(one));

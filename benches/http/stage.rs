@@ -14,6 +14,7 @@ use diesel::Connection;
 use diesel::PgConnection;
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
+use keyward::authz::preset::Preset;
 use keyward::cli::postgres::PrivatePostgres;
 use keyward::cli::postgres::Settings;
 use keyward::model::secret::Plaintext;
@@ -93,6 +94,8 @@ pub struct Stage {
     pub cores: Cores,
     /// A root key that may do everything.
     pub root_key: String,
+    /// A root key that may verify, as a service in production has.
+    pub verifier: String,
     /// The API of the keys.
     pub api: String,
     workspace: String,
@@ -115,6 +118,7 @@ impl Stage {
             options,
             cores,
             root_key,
+            verifier: String::new(),
             api: String::new(),
             workspace: String::new(),
             stored: 0,
@@ -123,10 +127,16 @@ impl Stage {
         };
         let bootstrap = stage.root_key.clone();
         let server = stage.serve(&[("KEYWARD_BOOTSTRAP_ROOT_KEY", &bootstrap)])?;
-        let made = stage.question("apis.createApi", r#"{"name":"benchmark"}"#);
-        let (_, body) = Client::of(server.address).ask(&made, 0)?;
-        let body: serde_json::Value = serde_json::from_str(&body)?;
-        stage.api = body.pointer("/data/apiId").and_then(|id| id.as_str()).ok_or("an API without id")?.to_owned();
+        let made = |operation: &str, body: &str, pointer: &str| -> Result<String, Fault> {
+            let (_, body) = Client::of(server.address).ask(&stage.question(operation, body), 0)?;
+            let body: serde_json::Value = serde_json::from_str(&body)?;
+            let value = body.pointer(pointer).and_then(|value| value.as_str());
+            Ok(value.ok_or_else(|| format!("{operation} answers without {pointer}"))?.to_owned())
+        };
+        let api = made("apis.createApi", r#"{"name":"benchmark"}"#, "/data/apiId")?;
+        let permissions = serde_json::json!({ "permissions": Preset::Verify.tuples() });
+        let verifier = made("rootKeys.createKey", &permissions.to_string(), "/data/key")?;
+        (stage.api, stage.verifier) = (api, verifier);
         drop(server);
         stage.workspace = stage.text("SELECT id AS text FROM workspaces")?;
         stage.store_special()?;
@@ -140,7 +150,7 @@ impl Stage {
 
     /// A verification of a key; `more` follows in the body, beginning with a comma.
     pub fn verification(&self, more: &str) -> Question {
-        self.question("keys.verifyKey", &format!(r#"{{"key":"{PREFIX}{SLOT}"{more}}}"#))
+        Question::new("/v2/keys.verifyKey", &format!(r#"{{"key":"{PREFIX}{SLOT}"{more}}}"#), &self.verifier)
     }
 
     /// Process of the database.
