@@ -34,7 +34,8 @@ pub fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
     let mut report = Report::new(machine);
 
     if stage.options.wants("growth: stored keys") {
-        report.by_stored_keys = growth::by_stored_keys(&mut stage)?;
+        let rows = growth::by_stored_keys(&mut stage);
+        report.by_stored_keys = report.kept("growth: stored keys", rows);
     }
     stage.store(stage.options.keys())?;
     let stage = stage;
@@ -42,20 +43,21 @@ pub fn run(arguments: &[String]) -> Result<ExitCode, Fault> {
     let wanted: Vec<_> = Case::all(&stage).into_iter().filter(|case| stage.options.wants(case.name)).collect();
     if !wanted.is_empty() {
         cases::settle(&stage, &servers)?;
-        report.steady = growth::rounds(&stage, &servers, &wanted, stage.options.rounds(), stage.options.connections)?;
+        let rows = growth::rounds(&stage, &servers, &wanted, stage.options.rounds(), stage.options.connections);
+        report.steady = report.kept("the main table", rows);
     }
     if stage.options.wants("growth: connections") {
-        report.by_connections = growth::by_connections(&stage, &servers)?;
+        report.by_connections = report.kept("growth: connections", growth::by_connections(&stage, &servers));
     }
     if stage.options.wants("revoke lag") {
-        report.lags = lag::measure(&stage, &servers)?;
+        report.lags = report.kept("revoke lag", lag::measure(&stage, &servers));
     }
     drop(servers);
     if stage.options.wants("memory per entry") {
-        report.memory = Some(single::memory(&stage)?);
+        report.memory = report.kept("memory per entry", single::memory(&stage).map(Some));
     }
     if stage.options.wants("start time") {
-        report.starts = single::starts(&stage)?;
+        report.starts = report.kept("start time", single::starts(&stage));
     }
     report.took = begun.elapsed();
     println!("\n{}", report.text());
