@@ -124,6 +124,10 @@ pub struct Settings {
     /// What is logged: a level, or `target=level` pairs separated by commas
     #[arg(long, env = "KEYWARD_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+    /// Whether there is also a log line for each verification that is VALID and each rate limit that is passed; metrics count
+    /// them, and whatever is refused or fails has its line in any case
+    #[arg(long, env = "KEYWARD_LOG_VERIFICATIONS", default_value_t = false, action = clap::ArgAction::Set, value_name = "true|false")]
+    pub log_verifications: bool,
     /// How it is logged; `auto` is text on a terminal and JSON elsewhere
     #[arg(long, env = "KEYWARD_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,

@@ -8,7 +8,6 @@ use crate::model::id::WriterId;
 use crate::model::origin::Actor;
 use crate::model::origin::Origin;
 use crate::model::verdict::Outcome;
-use crate::model::verification::Subject;
 use crate::model::verification::Verification;
 use crate::store;
 use crate::store::database::Db;
@@ -77,17 +76,10 @@ impl Events {
     pub fn note(&self, at: Timestamp, origin: &Origin, verified: &Verified, tags: Vec<String>, cost: i64) {
         let Some(snapshot) = &verified.snapshot else { return };
         let outcome = verified.verdict.outcome;
-        let key = &snapshot.key;
-        let owner = snapshot.identity.as_ref().map(|identity| (identity.id.clone(), identity.external_id.clone()));
         let paid = outcome == Outcome::Valid && verified.credits.is_some();
         self.push(Verification {
             at,
-            subject: Arc::new(Subject {
-                workspace: key.workspace_id.clone(),
-                api: key.api_id.clone(),
-                key: key.id.clone(),
-                owner,
-            }),
+            subject: Arc::clone(&snapshot.subject),
             outcome,
             tags,
             credits_spent: if paid { cost } else { 0 },

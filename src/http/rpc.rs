@@ -44,6 +44,9 @@ where
     web::post().to(move |http: HttpRequest, body: web::Payload| async move {
         let answer = AssertUnwindSafe(within_time(handler, &http, body)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|panic| Err(Error::unexpected(panic_message(panic.as_ref()))));
+        if answer.as_ref().is_ok_and(|reply| reply.routine) {
+            Trace::note(&http, |trace| trace.routine = true);
+        }
         let body =
             answer.and_then(|reply| envelope::success(&Trace::of(&http).request_id, &reply).map_err(Error::unexpected));
         match body {

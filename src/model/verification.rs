@@ -6,6 +6,8 @@ use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
 use crate::model::id::RequestId;
 use crate::model::id::WorkspaceId;
+use crate::model::identity::Identity;
+use crate::model::key::Key;
 use crate::model::verdict::Outcome;
 use std::sync::Arc;
 
@@ -20,6 +22,19 @@ pub struct Subject {
     pub key: KeyId,
     /// Its live owner: the id, and the customer's own name for it.
     pub owner: Option<(IdentityId, String)>,
+}
+
+impl Subject {
+    /// Of a key and its live owner.
+    #[must_use]
+    pub fn of(key: &Key, owner: Option<&Identity>) -> Self {
+        Self {
+            workspace: key.workspace_id.clone(),
+            api: key.api_id.clone(),
+            key: key.id.clone(),
+            owner: owner.map(|identity| (identity.id.clone(), identity.external_id.clone())),
+        }
+    }
 }
 
 /// One verification.

@@ -13,6 +13,7 @@ use crate::model::schema::credits;
 use crate::model::schema::identities;
 use crate::model::schema::keys;
 use crate::model::secret::Hash;
+use crate::model::verification::Subject;
 use crate::store::access;
 use crate::store::tx::Tx;
 use diesel::AppearsOnTable;
@@ -37,6 +38,7 @@ use diesel::sql_types::Array;
 use diesel::sql_types::Binary;
 use diesel::sql_types::Bool;
 use diesel::sql_types::Text;
+use std::sync::Arc;
 
 /// A key as verification sees it, parsed.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct Snapshot {
     pub credits: Option<Credits>,
     /// Its rate limits and those of its live owner.
     pub limits: Limits,
+    /// Whom events of its verifications are about.
+    pub subject: Arc<Subject>,
     /// The allow list of its API; `None` allows all.
     pub ip_whitelist: Option<AddressList>,
 }
@@ -148,7 +152,17 @@ fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResu
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
     let slugs = access.slugs();
-    Ok(Snapshot { key, identity, access, slugs, credits, limits, ip_whitelist: (!list.is_empty()).then_some(list) })
+    let subject = Arc::new(Subject::of(&key, identity.as_ref()));
+    Ok(Snapshot {
+        key,
+        identity,
+        access,
+        slugs,
+        subject,
+        credits,
+        limits,
+        ip_whitelist: (!list.is_empty()).then_some(list),
+    })
 }
 
 /// Whether the row `keys` of the query that it stands in is one of these: its text is always the same, so that it stays

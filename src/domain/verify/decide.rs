@@ -80,8 +80,10 @@ mod tests {
     use crate::model::permission::Access;
     use crate::model::rate_limit::Limits;
     use crate::model::verdict::Outcome;
+    use crate::model::verification::Subject;
     use crate::store::snapshot::Snapshot;
     use chrono::Duration;
+    use std::sync::Arc;
 
     fn holding(slugs: &[&str]) -> Access {
         Access { direct: slugs.iter().map(ToString::to_string).collect(), ..Access::default() }
@@ -117,7 +119,9 @@ mod tests {
             identity_id: None,
         };
         let access = holding(&["docs.read", "docs.write"]);
+        let subject = Arc::new(Subject::of(&key, None));
         Snapshot {
+            subject,
             key,
             identity: None,
             slugs: access.slugs(),

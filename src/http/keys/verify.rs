@@ -183,8 +183,9 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         events: &app.events,
     };
     let verified = verify::verify(means, &call.caller, &call.origin, asked).await?;
-    app.metrics.verification(verified.verdict.outcome);
-    Ok(Reply::new(VerifyKeyResponse(verified)))
+    let outcome = verified.verdict.outcome;
+    app.metrics.verification(outcome);
+    Ok(Reply::new(VerifyKeyResponse(verified)).routine(outcome == Outcome::Valid))
 }
 
 impl From<LimitRequest> for AskedLimit {
