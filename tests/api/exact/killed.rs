@@ -23,22 +23,18 @@ fn after_kill_9_the_balance_is_what_was_answered_apart_from_what_was_in_flight()
     let database = postgres::fresh_database();
     let mut node = Node::start(&database);
     let api = node.admin.ok("apis.createApi", json!({"name": "mine"}))["apiId"].clone();
-    let made = node.admin.ok("keys.createKey", json!({"apiId": api}));
+    let made = node.admin.ok("keys.createKey", json!({"apiId": api, "credits": {"remaining": CREDITS}}));
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     let key = MadeKey { id: text("keyId"), plaintext: text("key") };
-    postgres::execute(
-        &database,
-        &format!(
-            "INSERT INTO credits (key_id, workspace_id, remaining, refilled_at) \
-             SELECT id, workspace_id, {CREDITS}, now() FROM keys WHERE id = '{}'",
-            key.id
-        ),
-    );
     let balance = || postgres::rows(&database, "SELECT remaining FROM credits")[0]["remaining"].as_i64().unwrap();
     let mut before = CREDITS;
     for round in 0..rounds(3) {
         let (valid, lost) = node.load_and_kill(&key, round);
         assert!(!valid.is_empty(), "there was load");
+        // What the killed server has sent the database still does.
+        let sessions = "SELECT 1 AS one FROM pg_stat_activity \
+            WHERE datname = current_database() AND application_name = 'keyward'";
+        eventually("its sessions have ended", || postgres::rows(&database, sessions).is_empty().then_some(()));
         // Each of a subset of what was in flight was spent.
         let unexplained = before - balance() - valid.iter().sum::<i64>();
         assert!(unexplained >= 0, "round {round}: VALID was answered for what is not spent: {unexplained}");
