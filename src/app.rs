@@ -75,11 +75,15 @@ impl App {
     /// A setting that cannot be used; a metric that cannot be registered: a bug. A system that starts no further thread.
     pub fn new(settings: Settings, database_url: &str, master_keys: MasterKeys, clock: Clock) -> Result<Self, Unwired> {
         let metrics = Metrics::new()?;
-        let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
+        let pool = PoolSettings {
+            connections: settings.database_connections,
+            deadline: settings.database_timeout(),
+            fixed_plans: false,
+        };
         let cache =
             Arc::new(Cache::new(usize::try_from(settings.cache_entries).unwrap_or(usize::MAX), settings.max_staleness));
         let db = Db::open(database_url, pool, clock.clone()).telling(Arc::clone(&cache));
-        let few = PoolSettings { connections: DATA_PLANE_CONNECTIONS, ..pool };
+        let few = PoolSettings { connections: DATA_PLANE_CONNECTIONS, fixed_plans: true, ..pool };
         let data_plane = Db::open(database_url, few, clock.clone());
         let loader = Loader::start(data_plane.clone(), Arc::clone(&cache), settings.database_timeout())?;
         let listener = Listener::start(database_url, &cache, settings.max_staleness)?;

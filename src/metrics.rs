@@ -3,6 +3,7 @@
 use crate::config::OnError;
 use crate::model::verdict::Outcome;
 use prometheus::Encoder;
+use prometheus::Gauge;
 use prometheus::Histogram;
 use prometheus::HistogramOpts;
 use prometheus::HistogramVec;
@@ -41,6 +42,29 @@ pub struct Metrics {
     uncoordinated: IntGauge,
     events: EventCounters,
     events_waiting: IntGauge,
+    cache_entries: IntGaugeVec,
+    cache_lookups: IntGaugeVec,
+    cache_staleness: Gauge,
+    cache_trusted: IntGauge,
+}
+
+/// What the cache says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheState {
+    /// Keys that are remembered.
+    pub keys: u64,
+    /// Texts of which it is remembered that they are no key.
+    pub absent: u64,
+    /// Root keys that are remembered.
+    pub root_keys: u64,
+    /// Answers that were remembered, ever.
+    pub hits: u64,
+    /// Answers that the database had to give, ever.
+    pub misses: u64,
+    /// How old the proof is that every change has arrived; `None` if there never was one.
+    pub staleness: Option<Duration>,
+    /// Whether what is remembered is used.
+    pub trusted: bool,
 }
 
 /// What the ledger counts: how well spends share commits, and whether they pile up.
@@ -153,6 +177,19 @@ impl Metrics {
                     "Events of verifications that were lost because the queue was full",
                 )?,
             },
+            cache_entries: IntGaugeVec::new(
+                Opts::new("keyward_cache_entries", "What is remembered, by kind: keys, texts that are none, root keys"),
+                &["kind"],
+            )?,
+            cache_lookups: IntGaugeVec::new(
+                Opts::new("keyward_cache_lookups", "Lookups of keys and root keys since the start, by result"),
+                &["result"],
+            )?,
+            cache_staleness: Gauge::new(
+                "keyward_cache_staleness_seconds",
+                "Age of the proof that every change was heard of; -1 if there never was one",
+            )?,
+            cache_trusted: IntGauge::new("keyward_cache_trusted", "1 if what is remembered is used")?,
             events_waiting: IntGauge::new("keyward_events_waiting", "Events of verifications that wait to be stored")?,
         };
         metrics.ledger.collectors().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
@@ -172,6 +209,10 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.events.written.clone()))?;
         metrics.registry.register(Box::new(metrics.events.dropped.clone()))?;
         metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_entries.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_lookups.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_staleness.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_trusted.clone()))?;
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
         }
@@ -216,6 +257,19 @@ impl Metrics {
         self.counters.set(i64::try_from(state.counters).unwrap_or(i64::MAX));
         self.evictions.inc_by(state.evicted.saturating_sub(self.evictions.get()));
         self.redis_errors.inc_by(state.redis_errors.saturating_sub(self.redis_errors.get()));
+    }
+
+    /// Notes what the cache says of itself.
+    pub fn cache(&self, state: &CacheState) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (kind, count) in [("keys", state.keys), ("absent", state.absent), ("root_keys", state.root_keys)] {
+            self.cache_entries.with_label_values(&[kind]).set(number(count));
+        }
+        for (result, count) in [("hit", state.hits), ("miss", state.misses)] {
+            self.cache_lookups.with_label_values(&[result]).set(number(count));
+        }
+        self.cache_staleness.set(state.staleness.map_or(-1.0, |staleness| staleness.as_secs_f64()));
+        self.cache_trusted.set(i64::from(state.trusted));
     }
 
     /// Notes how many servers live, and whether each counts rate limits for itself.

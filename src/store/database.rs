@@ -28,6 +28,8 @@ pub struct PoolSettings {
     pub connections: u32,
     /// Bound of one request's whole stay in the store, waiting included.
     pub deadline: Duration,
+    /// Whether few statements are run again and again, each by its one index.
+    pub fixed_plans: bool,
 }
 
 /// The database.
@@ -66,7 +68,11 @@ impl Db {
             // A connection that died in the pool is noticed here, and not by the request that gets it.
             .test_on_check_out(true)
             .error_handler(Box::new(changes::PoolLog))
-            .build_unchecked(Manager { url: with_timeouts(url), statement_timeout: settings.deadline });
+            .build_unchecked(Manager {
+                url: with_timeouts(url),
+                statement_timeout: settings.deadline,
+                fixed_plans: settings.fixed_plans,
+            });
         let places = Arc::new(Semaphore::new(usize::try_from(settings.connections).unwrap_or(1)));
         Self { pool, clock, places, deadline: settings.deadline, cache: None }
     }

@@ -4,6 +4,7 @@
 mod slots;
 
 use crate::authz::grants::Grants;
+use crate::metrics::CacheState;
 use crate::model::change::Change;
 use crate::model::id::WorkspaceId;
 use crate::model::root_key::RootKey;
@@ -78,25 +79,6 @@ pub struct Cache {
     ever_proven: AtomicBool,
     hits: AtomicU64,
     misses: AtomicU64,
-}
-
-/// What the metrics say of the cache.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheState {
-    /// Keys that are remembered.
-    pub keys: u64,
-    /// Texts of which it is remembered that they are no key.
-    pub absent: u64,
-    /// Root keys that are remembered.
-    pub root_keys: u64,
-    /// Answers that were remembered.
-    pub hits: u64,
-    /// Answers that the database had to give.
-    pub misses: u64,
-    /// How old the proof is that every change has arrived; `None` if there never was one.
-    pub staleness: Option<Duration>,
-    /// Whether what is remembered is used.
-    pub trusted: bool,
 }
 
 impl std::fmt::Debug for Cache {
