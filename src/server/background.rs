@@ -148,7 +148,7 @@ async fn maintain(app: Arc<App>, mut stop: Stop) {
 /// Proves again and again that changes are heard. A heartbeat that fails proves nothing: the proof grows old.
 async fn prove_hearing(app: Arc<App>, mut stop: Stop) {
     loop {
-        if let Err(error) = app.listener.beat(&app.data_plane, &app.cache).await {
+        if let Err(error) = app.listener.beat(&app.data_plane).await {
             tracing::debug!(?error, "no heartbeat");
         }
         let next = if app.cache.staleness().is_some() { app.listener.every() } else { FIRST_HEARTBEATS };

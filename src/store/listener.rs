@@ -2,6 +2,7 @@
 
 use crate::model::change::Change;
 use crate::store::cache::Cache;
+use crate::store::cache::elapsed_ms;
 use crate::store::changes::CHANNEL;
 use crate::store::changes::HEARTBEATS;
 use crate::store::database;
@@ -59,9 +60,9 @@ impl Listener {
     ///
     /// # Errors
     /// The database's.
-    pub async fn beat(&self, db: &Db, cache: &Cache) -> crate::model::error::Result<()> {
+    pub async fn beat(&self, db: &Db) -> crate::model::error::Result<()> {
         // Before it is sent: what was committed until then is delivered before it.
-        let payload = format!("{} {}", self.node, cache.elapsed_ms());
+        let payload = format!("{} {}", self.node, elapsed_ms());
         db.ask(move |tx| Ok(crate::store::changes::beat(tx, &payload)?)).await
     }
 }

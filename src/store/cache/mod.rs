@@ -16,6 +16,8 @@ use crate::store::cache::slots::Sequence;
 use crate::store::cache::slots::Slots;
 use crate::store::snapshot::Snapshot;
 use quick_cache::sync::Cache as Map;
+use rustix::time::ClockId;
+use rustix::time::clock_gettime;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -23,7 +25,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 /// Root keys that are remembered at most.
 const MAX_ROOT_KEYS: usize = 10_000;
@@ -72,9 +73,8 @@ pub struct Cache {
     keys: Map<Name, Entry<Arc<Snapshot>>>,
     absent: Map<Name, Entry<()>>,
     root_keys: Map<Hash, Entry<Arc<Authenticated>>>,
-    origin: Instant,
     max_staleness: Duration,
-    /// Milliseconds from the origin to the latest moment up to which every change is known to have arrived.
+    /// The latest moment up to which every change is known to have arrived, in [`elapsed_ms`].
     proven_ms: AtomicU64,
     ever_proven: AtomicBool,
     hits: AtomicU64,
@@ -98,7 +98,6 @@ impl Cache {
             keys: Map::new(entries.max(1)),
             absent: Map::new((entries / ABSENT_SHARE).max(1)),
             root_keys: Map::new(MAX_ROOT_KEYS),
-            origin: Instant::now(),
             max_staleness,
             proven_ms: AtomicU64::new(0),
             ever_proven: AtomicBool::new(false),
@@ -183,13 +182,7 @@ impl Cache {
         self.slots.clear();
     }
 
-    /// Milliseconds since this cache was made: the time in which proofs are told.
-    #[must_use]
-    pub fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Every change that was made before this moment, of [`Self::elapsed_ms`], has arrived.
+    /// Every change that was made before this moment, of [`elapsed_ms`], has arrived.
     pub fn prove(&self, at_ms: u64) {
         self.proven_ms.fetch_max(at_ms, Ordering::Release);
         self.ever_proven.store(true, Ordering::Release);
@@ -205,7 +198,7 @@ impl Cache {
     #[must_use]
     pub fn staleness(&self) -> Option<Duration> {
         let proven = self.ever_proven.load(Ordering::Acquire).then(|| self.proven_ms.load(Ordering::Acquire))?;
-        Some(self.origin.elapsed().saturating_sub(Duration::from_millis(proven)))
+        Some(Duration::from_millis(elapsed_ms().saturating_sub(proven)))
     }
 
     /// What the metrics say.
@@ -231,6 +224,19 @@ impl Cache {
         let counter = if missed { &self.misses } else { &self.hits };
         counter.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Milliseconds of a clock that nobody sets and that goes on while the machine sleeps: the time in which proofs are told. What
+/// [`std::time::Instant`] shows stands still on a machine that was suspended, while keys are revoked elsewhere.
+#[must_use]
+pub fn elapsed_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let now = clock_gettime(CLOCK);
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
 }
 
 /// A moment before the database is asked.
