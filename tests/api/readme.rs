@@ -191,7 +191,8 @@ fn its_service_lets_valid_keys_in_and_nobody_when_keyward_is_away() {
     assert_eq!(status_of(&url, Some(plaintext)), Some(200));
     admin.ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "enabled": false}));
     assert_eq!(status_of(&url, Some(plaintext)), Some(403));
-    admin.ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "enabled": true, "credits": {"remaining": 1}}));
+    admin
+        .ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "enabled": true, "credits": {"remaining": 1}}));
     assert_eq!(status_of(&url, Some(plaintext)), Some(200));
     assert_eq!(status_of(&url, Some(plaintext)), Some(429), "its credit is spent");
     admin.ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "credits": null}));
