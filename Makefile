@@ -1,14 +1,15 @@
-# What a machine lacks (Postgres, libpq, a C compiler, Rust, Node) is installed by scripts/need: by the system's package
+# What a machine lacks (Postgres, Redis, libpq, a C compiler, Rust, Node) is installed by scripts/need: by the system's package
 # manager, only what is missing, and without a word when nothing is.
 
 need := scripts/need
 drive := tests/sdk/node_modules/.package-lock.json
 
-.PHONY: help dev test lint fuzz tables clean
+.PHONY: help dev test soak lint fuzz tables clean
 
 help:
 	@echo 'make dev     start everything on this machine: a private Postgres in .keyward/, a root key, the server (ARGS=…)'
 	@echo 'make test    every test, starting what it needs'
+	@echo 'make soak    the tests of exact numbers under faults, for many rounds and in a release build (ROUNDS=20)'
 	@echo 'make lint    formatting, clippy and documentation, warnings are errors'
 	@echo 'make fuzz    two minutes of generated requests against a server of its own'
 	@echo 'make tables  write the tables of README.md and the code map of src/lib.rs anew'
@@ -18,7 +19,10 @@ dev:
 	@exec $(need) build postgres -- cargo run --locked -- dev $(ARGS)
 
 test: $(drive)
-	@$(need) build postgres node curl -- cargo test --locked --no-fail-fast
+	@$(need) build postgres redis node curl -- cargo test --locked --no-fail-fast
+
+soak:
+	@KEYWARD_TEST_ROUNDS=$(or $(ROUNDS),20) $(need) build postgres -- cargo test --locked --release --test api -- exact::
 
 # The official SDK, at the version that the lock file names.
 $(drive): tests/sdk/package-lock.json tests/sdk/package.json

@@ -1,17 +1,26 @@
 //! What one process owns, wired once.
 
+use crate::config::Malformed;
 use crate::config::Settings;
 use crate::domain::last_used::LastUsed;
+use crate::domain::nodes::Nodes;
+use crate::limiter::Limiter;
 use crate::limiter::edge::Edge;
+use crate::limiter::memory::Memory;
+use crate::limiter::redis::Redis;
 use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
 use crate::store::database::Db;
 use crate::store::database::PoolSettings;
+use crate::store::ledger::Ledger;
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// One process.
 #[derive(Debug)]
@@ -28,6 +37,12 @@ pub struct App {
     pub edge: Edge,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where rate limits are counted.
+    pub limiter: Arc<Limiter>,
+    /// Spends credits.
+    pub ledger: Ledger,
+    /// The other servers on the database.
+    pub nodes: Nodes,
     /// Uses that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
@@ -36,21 +51,22 @@ pub struct App {
 }
 
 impl App {
-    /// Wires a process. Does not wait for the database.
+    /// Wires a process. Does not wait for the database, nor for Redis.
     ///
     /// # Errors
-    /// A metric that cannot be registered: a bug.
-    pub fn new(
-        settings: Settings,
-        database_url: &str,
-        master_keys: MasterKeys,
-        clock: Clock,
-    ) -> Result<Self, prometheus::Error> {
+    /// A setting that cannot be used; a metric that cannot be registered: a bug. A system that starts no further thread.
+    pub fn new(settings: Settings, database_url: &str, master_keys: MasterKeys, clock: Clock) -> Result<Self, Unwired> {
+        let metrics = Metrics::new()?;
         let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
+        let db = Db::open(database_url, pool, clock.clone());
+        let limiter = limiter(&settings)?;
         Ok(Self {
-            db: Db::open(database_url, pool, clock.clone()),
+            nodes: Nodes::new(limiter.place()),
+            limiter: Arc::new(limiter),
+            ledger: Ledger::open(database_url, settings.database_timeout(), clock.clone(), metrics.ledger.clone())?,
+            db,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
-            metrics: Metrics::new()?,
+            metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
@@ -92,6 +108,55 @@ impl App {
         InFlight(Arc::clone(self))
     }
 }
+
+/// Where rate limits are counted. What is in memory decides once the server has loaded what was counted before.
+fn limiter(settings: &Settings) -> Result<Limiter, Malformed> {
+    Ok(match settings.redis_url()? {
+        Some(url) => Limiter::Redis(Redis::open(url.reveal(), Duration::from_millis(settings.redis_timeout_ms))?),
+        None => Limiter::Memory(Memory::closed(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
+    })
+}
+
+/// Why a process cannot be wired.
+#[derive(Debug)]
+pub enum Unwired {
+    /// A setting cannot be used.
+    Setting(Malformed),
+    /// A metric cannot be registered: a bug.
+    Metric(prometheus::Error),
+    /// The system starts no further thread.
+    Thread(io::Error),
+}
+
+impl From<io::Error> for Unwired {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error)
+    }
+}
+
+impl From<Malformed> for Unwired {
+    fn from(malformed: Malformed) -> Self {
+        Self::Setting(malformed)
+    }
+}
+
+impl From<prometheus::Error> for Unwired {
+    fn from(error: prometheus::Error) -> Self {
+        Self::Metric(error)
+    }
+}
+
+impl fmt::Display for Unwired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(malformed) => malformed.fmt(f),
+            Self::Metric(error) => error.fmt(f),
+            Self::Thread(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unwired {}
 
 /// One request that was begun.
 #[derive(Debug)]

@@ -64,6 +64,23 @@ pub struct Settings {
     /// Failed authentications per minute and client address; further failing calls are answered 429. 0 is no limit
     #[arg(long, env = "KEYWARD_AUTH_FAILURES_PER_MINUTE", default_value_t = 60)]
     pub auth_failures_per_minute: u32,
+    /// Rate-limit counters that are kept in memory at most, without Redis; calls that need a further one are treated as
+    /// KEYWARD_RATELIMIT_ON_ERROR says
+    #[arg(long, env = "KEYWARD_RATELIMIT_COUNTERS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    pub ratelimit_counters: u32,
+    /// What ratelimit.limit and ratelimit.multiLimit answer when their counters cannot be had; keys.verifyKey answers 503
+    #[arg(long, env = "KEYWARD_RATELIMIT_ON_ERROR", default_value = "deny")]
+    pub ratelimit_on_error: OnError,
+    /// Connection string of a Redis that counts rate limits for all nodes (redis:// or rediss://); without one each node counts
+    /// for itself
+    #[arg(long, env = "KEYWARD_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<Secret>,
+    /// File that holds the connection string of Redis
+    #[arg(long, env = "KEYWARD_REDIS_URL_FILE", value_name = "FILE")]
+    pub redis_url_file: Option<PathBuf>,
+    /// Longest time that one request may wait for Redis, milliseconds
+    #[arg(long, env = "KEYWARD_REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=10_000))]
+    pub redis_timeout_ms: u64,
     /// Addresses and CIDR ranges of proxies whose X-Forwarded-For is believed, separated by commas
     #[arg(
         long,
@@ -114,6 +131,26 @@ pub struct MasterKeySettings {
     /// File that holds the master key ring
     #[arg(long, env = "KEYWARD_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
+}
+
+/// What a rate limit answers that cannot be counted (decisions.md #46).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Nobody passes.
+    Deny,
+    /// Everybody passes.
+    Allow,
+}
+
+impl OnError {
+    /// The word of the setting, also a label of metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        }
+    }
 }
 
 /// How log lines are written.
@@ -228,6 +265,14 @@ impl Settings {
             )));
         }
         Ok(Some(Plaintext::new(key.reveal())))
+    }
+
+    /// The connection string of Redis, if one is set.
+    ///
+    /// # Errors
+    /// An unreadable file, or both forms at once.
+    pub fn redis_url(&self) -> Result<Option<Secret>, Malformed> {
+        secret("KEYWARD_REDIS_URL", self.redis_url.as_ref(), self.redis_url_file.as_deref())
     }
 
     /// The base of `error.type`, ending in a slash.

@@ -65,7 +65,6 @@
 //! config              Every setting once: flag, environment variable, default, meaning. Secrets also as `NAME_FILE`.
 //! main                The binary `keyward`: its command line is [`keyward::cli`].
 //! metrics             What is counted for `/metrics`. Labels are operations, codes and outcomes; never a key, an identity or an address.
-//! server              Serving: workers, background tasks, the drain at the end.
 //! authz/              Who may do what: actions, grants, the caller and its permits. Pure: no database, no HTTP.
 //!   action            The vocabulary of permissions: every action, and the kind of resource that it is about.
 //!   caller            The caller of an operation, the judgement on its rights, and the permit without which nothing is written.
@@ -104,15 +103,19 @@
 //!     socket          The socket folder: short enough for the kernel whatever the data folder, and closed to every other user.
 //! domain/             What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
 //!   apis              APIs (contract/apis.md, decisions.md "Additions").
+//!   counters          Counters of the limiter in memory outlive the process: loaded before it decides, written every second, in order at the end.
 //!   identities        Identities (contract/identities.md, decisions.md "Additions").
 //!   last_used         When keys and root keys were last used: gathered in memory, written in batches, off the request's path.
 //!   master_keys       Changing the master key: every recoverable key is opened and sealed again under the first key of the ring.
 //!   migrations        Migrations: from where keys are imported (contract/keys.md section 13, decisions.md #32).
+//!   nodes             The other servers on this database: whether rate limits are counted together with them (decisions.md #45).
 //!   permissions       Permissions (contract/permissions.md).
+//!   rate_limits       Rules on the rate limits that requests define (keys.md section 4, identities.md).
 //!   roles             Roles (contract/permissions.md).
 //!   workspaces        Workspaces, which the operator makes.
 //!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
 //!     create          `keys.createKey` (keys.md section 5, decisions.md rule 5).
+//!     credits         `keys.updateCredits`, and the rules on credits in requests (keys.md sections 4, 9 and 11, decisions.md #28, #29).
 //!     delete          `keys.deleteKey` (keys.md section 11).
 //!     migrate         `keys.migrateKeys`: keys of another system, by their hashes (keys.md section 13, decisions.md #32).
 //!     permissions     `keys.addPermissions`, `keys.setPermissions`, `keys.removePermissions` (keys.md section 12).
@@ -121,6 +124,10 @@
 //!     reroll          `keys.rerollKey` (keys.md section 11, decisions.md #27, #53).
 //!     roles           `keys.addRoles`, `keys.setRoles`, `keys.removeRoles` (keys.md section 12).
 //!     update          `keys.updateKey` (keys.md section 11).
+//!   ratelimit/        Rate limits of any identifiers, in namespaces (contract/ratelimit.md, decisions.md #40 to #46).
+//!     limit           `ratelimit.limit`, `ratelimit.multiLimit`: one query for the namespaces and their overrides, one question to the limiter.
+//!     namespaces      Namespaces: made by the first call that limits in them, shown and deleted (decisions.md #43, "Additions").
+//!     overrides       Overrides: other limits for some identifiers of a namespace (ratelimit.md "Overrides").
 //!   root_keys/        Root keys: minting and revoking by the operator, authentication, and their management by each other under a ceiling.
 //!     create          `rootKeys.createKey` (decisions.md #50, "Additions").
 //!     delete          `rootKeys.deleteKey` (decisions.md #52, "Additions").
@@ -131,6 +138,7 @@
 //!   verify/           The data plane: what is known of a key, the pure verdict, the answer.
 //!     decide          The verdict on a key: pure, one order of checks (keys.md section 6).
 //!     imported        The first verification of a key that was imported by the hash of a part of it (keys.md section 13).
+//!     limits          The rate limits of a verification: which of them count, what they say, and tokens that go back (keys.md section 8).
 //! http/               HTTP: routes, JSON shapes, the contract, the envelope, problem bodies. The only place that knows the wire.
 //!   bearer            The credential of a request: exactly one `Authorization: Bearer …`, and nothing else (decisions.md #2, #3).
 //!   call              What a handler gets beside the request's fields, and what it gives back.
@@ -142,6 +150,7 @@
 //!   patch             Fields of three states: absent keeps, `null` clears, a value sets.
 //!   probes            What monitoring asks: liveness, readiness, metrics, version.
 //!   problem           Error bodies and their headers. Nothing else builds one (common.md sections 1 and 9, decisions.md #2 to #9).
+//!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
 //!   apis/             `apis.*` on the wire.
@@ -169,6 +178,7 @@
 //!     update          `identities.updateIdentity`.
 //!   keys/             `keys.*` on the wire.
 //!     create          `keys.createKey`.
+//!     credits         Credits on the wire (keys.md section 4).
 //!     delete          `keys.deleteKey`.
 //!     get             `keys.getKey`.
 //!     migrate         `keys.migrateKeys`.
@@ -176,6 +186,7 @@
 //!     reroll          `keys.rerollKey`.
 //!     roles           `keys.addRoles`, `keys.setRoles`, `keys.removeRoles`.
 //!     update          `keys.updateKey`.
+//!     update_credits  `keys.updateCredits`.
 //!     verify          `keys.verifyKey`.
 //!     whoami          `keys.whoami`.
 //!   migrations/       `migrations.*` on the wire.
@@ -192,6 +203,16 @@
 //!     set_role_permissions`permissions.setRolePermissions`.
 //!     update_permission`permissions.updatePermission`.
 //!     update_role     `permissions.updateRole`.
+//!   ratelimit/        `ratelimit.*` on the wire.
+//!     delete_namespace`ratelimit.deleteNamespace`.
+//!     delete_override `ratelimit.deleteOverride`.
+//!     get_namespace   `ratelimit.getNamespace`.
+//!     get_override    `ratelimit.getOverride`.
+//!     limit           `ratelimit.limit`.
+//!     list_namespaces `ratelimit.listNamespaces`.
+//!     list_overrides  `ratelimit.listOverrides`.
+//!     multi_limit     `ratelimit.multiLimit`.
+//!     set_override    `ratelimit.setOverride`.
 //!   root_keys/        `rootKeys.*` on the wire.
 //!     create          `rootKeys.createKey`.
 //!     delete          `rootKeys.deleteKey`.
@@ -202,8 +223,15 @@
 //!     whoami          `rootKeys.whoami`.
 //!   workspace/        `workspace.*` on the wire.
 //!     get_limits      `workspace.getLimits`.
-//! limiter/            Rate-limit arithmetic. No Postgres, no HTTP.
+//! limiter/            Rate limits: the arithmetic, and where it counts. No Postgres, no HTTP.
 //!   edge              The service's own edge, by governor: failed authentications per client address, requests per root key.
+//!   pattern           Overrides of a namespace: which one applies to an identifier (ratelimit.md "Overrides", decisions.md #42). Pure.
+//!   memory/           Counters in memory: sharded, bounded, all or nothing over several. What still counts is never forgotten.
+//!     tests           All or nothing, the bound, eviction, and what is handed over to be stored.
+//!   redis/            Counters in one Redis for all nodes: one script a call, so that all of its limits are taken or none.
+//!     connection      The connection to Redis: multiplexed, on a thread of its own, made anew by itself, given up on quickly while Redis is away.
+//!   window/           The sliding window of the contract, approximated by two aligned ones (ratelimit.md "Decision"). Pure.
+//!     tests           The arithmetic of limits against the contract's vectors, and against a log of every grant.
 //! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
 //!   address           IP addresses and ranges, as allow lists and trusted proxies use them.
 //!   api               APIs: each owns keys and says how they are made.
@@ -220,17 +248,24 @@
 //!   origin            Who makes a request and from where, and what the audit log says of it (common.md section 10).
 //!   page              Pages of a list: ordered by id, the cursor is the first row of the next page (common.md section 6).
 //!   permission        Permissions and roles: what keys and identities may hold (contract/permissions.md).
+//!   rate_limit        Rate limits: those stored with keys and identities, and what one says of a call (keys.md section 8, ratelimit.md).
 //!   root_key          Root keys: the credentials that may call Keyward's operations (decisions.md #21, #22).
 //!   schema            The tables as diesel sees them. A test compares this file with the migrated database.
 //!   secret            Secrets: plaintexts that do not print themselves, their hashes, and how they are made.
 //!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
 //!   workspace         The workspace: the tenant that everything belongs to.
+//!   credits/          Credits: how often a key may still be used, and the refills that its balance gets by the calendar (keys.md section 9,
+//!     tests           The calendar of refills, by tables and against a model that walks day by day.
+//! server/             Serving: workers, background tasks, the drain at the end.
+//!   background        What runs beside the requests: writing what was gathered, sweeping, signs of life. Each task ends in order.
 //! store/              Everything that is asked of Postgres. The only queries in the crate.
-//!   access            What a key or an identity holds, as one JSON value of its own row: no second query.
+//!   access            What a key or an identity holds and is limited by, as JSON values of its own row: no second query.
 //!   apis              APIs.
 //!   audit_log         Audit rows, written in the transaction of the mutation that they tell of.
 //!   changes           Tells every node what changed: `pg_notify` inside the transaction that changed it.
 //!   conflict          What a database error means: away, a lost race, a broken constraint by name, or a fault of Keyward.
+//!   counters          Counters of limiters in memory, as they outlive the process.
+//!   credits           Balances of limited keys, as the control plane sets them. Spends are the ledger's.
 //!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
 //!   health            What `doctor` wants to know of the database.
 //!   identities        Identities.
@@ -238,14 +273,25 @@
 //!   keys              Keys.
 //!   links             Who holds what: permissions and roles of keys and identities, permissions of roles. One table each, one set of queries.
 //!   migrations        Migrations: embedded, forward only, one node at a time under an advisory lock.
+//!   namespaces        Namespaces of rate limits.
+//!   nodes             Servers on this database, by the database's own clock.
+//!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
 //!   permissions       Permissions.
 //!   pool              Connections of the pool. One that has rested is tested before it is handed out; one that was used a moment ago is not,
+//!   rate_limits       Rate limits of keys and identities.
 //!   roles             Roles.
 //!   root_keys         Root keys.
 //!   sealed_keys       Sealed copies of recoverable keys.
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
 //!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
 //!   workspaces        Workspaces.
+//!   ledger/           The ledger: spends of credits by group commit, durable before they are answered.
+//!     queue           The queue of the ledger: bounded, taken from by one thread, refused at once when it is full.
+//!     session         The ledger's own connection: opened when it is needed, tested when it has rested, given up when it failed.
+//!     statement       The statements of the ledger. Their texts never change, so that each is parsed and planned once a connection.
+//!     writer          The thread of the ledger: takes what queued, commits it, answers.
+//!     batch/          A batch of spends: gathered by key, and answered in order of arrival. Pure.
+//!       tests         A batch answers as if its spends had come one after another.
 //! ```
 //! <!-- /tree -->
 

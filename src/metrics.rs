@@ -1,19 +1,27 @@
 //! What is counted for `/metrics`. Labels are operations, codes and outcomes; never a key, an identity or an address.
 
+use crate::config::OnError;
 use crate::model::verdict::Outcome;
 use prometheus::Encoder;
+use prometheus::Histogram;
 use prometheus::HistogramOpts;
 use prometheus::HistogramVec;
+use prometheus::IntCounter;
 use prometheus::IntCounterVec;
+use prometheus::IntGauge;
 use prometheus::IntGaugeVec;
 use prometheus::Opts;
 use prometheus::Registry;
 use prometheus::TextEncoder;
+use prometheus::core::Collector;
 use std::time::Duration;
 
 /// Upper bounds of the latency histogram, seconds: fine where verification is, coarse where trouble is.
 const LATENCY_S: [f64; 14] =
     [0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// Upper bounds of the histogram of batches, spends.
+const BATCH: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0, 2048.0];
 
 /// All metrics of one process.
 #[derive(Debug)]
@@ -23,6 +31,61 @@ pub struct Metrics {
     latency: HistogramVec,
     verifications: IntCounterVec,
     connections: IntGaugeVec,
+    /// What the ledger counts.
+    pub ledger: LedgerMetrics,
+    fallbacks: IntCounterVec,
+    counters: IntGauge,
+    evictions: IntCounter,
+    redis_errors: IntCounter,
+    nodes: IntGauge,
+    uncoordinated: IntGauge,
+}
+
+/// What the ledger counts: how well spends share commits, and whether they pile up.
+#[derive(Clone, Debug)]
+pub struct LedgerMetrics {
+    /// Spends a commit.
+    pub batch: Histogram,
+    /// Seconds that a commit took.
+    pub commit: Histogram,
+    /// Spends that wait for their commit to begin.
+    pub queued: IntGauge,
+    /// Spends that were refused because too many waited.
+    pub refused: IntCounter,
+}
+
+impl LedgerMetrics {
+    fn new() -> Result<Self, prometheus::Error> {
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
+        };
+        Ok(Self {
+            batch: histogram("keyward_ledger_batch_size", "Spends of credits that shared a commit", &BATCH)?,
+            commit: histogram("keyward_ledger_commit_seconds", "Time of a commit of spends", &LATENCY_S)?,
+            queued: IntGauge::new("keyward_ledger_queue_length", "Spends that wait for their commit to begin")?,
+            refused: IntCounter::new("keyward_ledger_refused_total", "Spends refused because too many waited")?,
+        })
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 4] {
+        [
+            Box::new(self.batch.clone()),
+            Box::new(self.commit.clone()),
+            Box::new(self.queued.clone()),
+            Box::new(self.refused.clone()),
+        ]
+    }
+}
+
+/// What a limiter says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimiterState {
+    /// Counters in memory.
+    pub counters: u64,
+    /// Counters that memory has forgotten since nothing of them counted any more, ever.
+    pub evicted: u64,
+    /// Calls that Redis did not answer as it should, ever.
+    pub redis_errors: u64,
 }
 
 impl Metrics {
@@ -50,11 +113,43 @@ impl Metrics {
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
             )?,
+            ledger: LedgerMetrics::new()?,
+            fallbacks: IntCounterVec::new(
+                Opts::new(
+                    "keyward_ratelimit_fallbacks_total",
+                    "Rate limits that could not be counted, by what KEYWARD_RATELIMIT_ON_ERROR decided",
+                ),
+                &["decision"],
+            )?,
+            counters: IntGauge::new("keyward_ratelimit_counters", "Rate-limit counters in memory")?,
+            evictions: IntCounter::new(
+                "keyward_ratelimit_evictions_total",
+                "Rate-limit counters in memory that were forgotten since nothing of them counted any more",
+            )?,
+            redis_errors: IntCounter::new(
+                "keyward_redis_errors_total",
+                "Calls that Redis did not answer in time, or not as it should",
+            )?,
+            nodes: IntGauge::new("keyward_nodes", "Servers that live on the database, this one included")?,
+            uncoordinated: IntGauge::new(
+                "keyward_ratelimits_uncoordinated",
+                "1 if other servers use the database and this one counts rate limits for itself",
+            )?,
         };
+        metrics.ledger.collectors().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.latency.clone()))?;
         metrics.registry.register(Box::new(metrics.verifications.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.clone()))?;
+        metrics.registry.register(Box::new(metrics.fallbacks.clone()))?;
+        metrics.registry.register(Box::new(metrics.counters.clone()))?;
+        metrics.registry.register(Box::new(metrics.evictions.clone()))?;
+        metrics.registry.register(Box::new(metrics.redis_errors.clone()))?;
+        metrics.registry.register(Box::new(metrics.nodes.clone()))?;
+        metrics.registry.register(Box::new(metrics.uncoordinated.clone()))?;
+        for decision in [OnError::Allow, OnError::Deny] {
+            metrics.fallbacks.with_label_values(&[decision.name()]).inc_by(0);
+        }
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
         }
@@ -76,6 +171,24 @@ impl Metrics {
     pub fn pool(&self, open: u32, idle: u32) {
         self.connections.with_label_values(&["idle"]).set(i64::from(idle));
         self.connections.with_label_values(&["busy"]).set(i64::from(open.saturating_sub(idle)));
+    }
+
+    /// Counts a rate limit that could not be counted, and was decided as the operator has chosen.
+    pub fn ratelimit_fallback(&self, decision: OnError) {
+        self.fallbacks.with_label_values(&[decision.name()]).inc();
+    }
+
+    /// Notes what the limiter says of itself. One task does so, or counts are added twice.
+    pub fn limiter(&self, state: &LimiterState) {
+        self.counters.set(i64::try_from(state.counters).unwrap_or(i64::MAX));
+        self.evictions.inc_by(state.evicted.saturating_sub(self.evictions.get()));
+        self.redis_errors.inc_by(state.redis_errors.saturating_sub(self.redis_errors.get()));
+    }
+
+    /// Notes how many servers live, and whether each counts rate limits for itself.
+    pub fn nodes(&self, live: i64, uncoordinated: bool) {
+        self.nodes.set(live);
+        self.uncoordinated.set(i64::from(uncoordinated));
     }
 
     /// Everything in Prometheus' text format.

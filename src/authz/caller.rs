@@ -10,8 +10,10 @@ use crate::model::error::Lack;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::IdentityId;
+use crate::model::id::NamespaceId;
 use crate::model::id::RootKeyId;
 use crate::model::id::WorkspaceId;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A root key that was authenticated, about to perform one operation.
@@ -47,6 +49,13 @@ pub enum On<'a> {
         /// What was sent: this is printed, if it has the form of an id.
         sent: &'a str,
     },
+    /// The namespace of rate limits that the request names by its id or by its name.
+    Namespace {
+        /// Its id as far as there is one that the caller reaches, else what was sent: this counts.
+        id: &'a str,
+        /// What was sent: this is printed, if it has the form of an id.
+        sent: &'a str,
+    },
     /// The root key that the request names.
     RootKey(&'a RootKeyId),
 }
@@ -56,8 +65,14 @@ impl On<'_> {
         match self {
             Self::Api(id) | Self::ApiOf(id) if action.resource() == Resource::Api => Some(id.as_str()),
             Self::Identity { id, .. } if action.resource() == Resource::Identity => Some(id),
+            Self::Namespace { id, .. } if action.resource() == Resource::Ratelimit => Some(id),
             Self::RootKey(id) if action.resource() == Resource::RootKey => Some(id.as_str()),
-            Self::Any | Self::Api(_) | Self::ApiOf(_) | Self::Identity { .. } | Self::RootKey(_) => None,
+            Self::Any
+            | Self::Api(_)
+            | Self::ApiOf(_)
+            | Self::Identity { .. }
+            | Self::Namespace { .. }
+            | Self::RootKey(_) => None,
         }
     }
 
@@ -68,6 +83,10 @@ impl On<'_> {
             // No grant names an external id.
             Self::Identity { sent, .. } => {
                 self.id_for(action).and(Some(*sent)).filter(|sent| IdentityId::has_form(sent))
+            }
+            // Nor the name of a namespace.
+            Self::Namespace { sent, .. } => {
+                self.id_for(action).and(Some(*sent)).filter(|sent| NamespaceId::has_form(sent))
             }
             Self::Any | Self::ApiOf(_) => None,
         }
@@ -108,13 +127,25 @@ impl Caller {
     /// # Errors
     /// `insufficient_permissions`, naming everything that is missing.
     pub fn permit_also(&self, on: On<'_>, also: &[Action]) -> Result<Permit> {
+        self.permit_each(&[on], also)
+    }
+
+    /// Leave for the operation on each of several things, and for further actions that its row lists under `also`.
+    ///
+    /// # Errors
+    /// `insufficient_permissions`, naming everything that is missing.
+    pub fn permit_each(&self, on: &[On<'_>], also: &[Action]) -> Result<Permit> {
         self.listed(also)?;
-        self.judge(also, |grants, action| match on.id_for(action) {
-            Some(id) => grants.on(action, id),
-            None => grants.everywhere(action),
-        })
-        .map_err(|unheld| self.denied(also, &unheld, on))?;
+        self.judge(also, |_, action| on.iter().all(|on| self.holds(action, *on)))
+            .map_err(|unheld| self.denied(also, &unheld, on))?;
         Ok(Permit { workspace: self.workspace.clone() })
+    }
+
+    fn holds(&self, action: Action, on: On<'_>) -> bool {
+        match on.id_for(action) {
+            Some(id) => self.grants.on(action, id),
+            None => self.grants.everywhere(action),
+        }
     }
 
     /// Refuses a caller who holds a needed action for no resource at all, before anything is looked up (rule 1).
@@ -134,7 +165,7 @@ impl Caller {
             | Resource::Decision
             | Resource::AuditLog => grants.anywhere(action),
         };
-        self.judge(also, held).map_err(|unheld| self.denied(also, &unheld, On::Any))
+        self.judge(also, held).map_err(|unheld| self.denied(also, &unheld, &[On::Any]))
     }
 
     /// Leave for the operation on something *inside* an API that the request did not name (rule 3): what the caller may
@@ -164,11 +195,7 @@ impl Caller {
     /// # Errors
     /// `hidden` when it may not even be read, `insufficient_permissions` when it may be read.
     pub fn permit_visible(&self, on: On<'_>, read: Action, hidden: impl Fn() -> Error) -> Result<Permit> {
-        let held = |action: Action| match on.id_for(action) {
-            Some(id) => self.grants.on(action, id),
-            None => self.grants.everywhere(action),
-        };
-        if !self.needs.iter().copied().any(held) && !held(read) {
+        if !self.needs.iter().any(|action| self.holds(*action, on)) && !self.holds(read, on) {
             return Err(hidden());
         }
         self.permit(on)
@@ -183,8 +210,18 @@ impl Caller {
     /// Whether everything that the operation needs of identities is held for this one.
     #[must_use]
     pub fn reaches(&self, identity: &IdentityId) -> bool {
-        let of_identities = self.needs.iter().filter(|action| action.resource() == Resource::Identity);
-        of_identities.into_iter().all(|action| self.grants.on(*action, identity.as_str()))
+        self.holds_needed(Resource::Identity, identity.as_str())
+    }
+
+    /// Whether everything that the operation needs of namespaces is held for this one.
+    #[must_use]
+    pub fn reaches_namespace(&self, namespace: &NamespaceId) -> bool {
+        self.holds_needed(Resource::Ratelimit, namespace.as_str())
+    }
+
+    fn holds_needed(&self, resource: Resource, id: &str) -> bool {
+        let needed = self.needs.iter().filter(|action| action.resource() == resource);
+        needed.into_iter().all(|action| self.grants.on(*action, id))
     }
 
     /// The row of an operation lists whatever it may ever ask for, so that the table tells the whole truth.
@@ -203,27 +240,32 @@ impl Caller {
         if unheld.is_empty() { Ok(()) } else { Err(unheld) }
     }
 
-    fn denied(&self, also: &[Action], unheld: &[Action], on: On<'_>) -> Error {
-        let alternatives = |action: Action| {
-            let concrete = on.printed_id_for(action).map(|id| action.on(id));
-            std::iter::once(action.on("*")).chain(concrete).collect::<Vec<_>>()
+    fn denied(&self, also: &[Action], unheld: &[Action], on: &[On<'_>]) -> Error {
+        // An action for every resource, or for each of those that were sent, if their ids may be printed.
+        let alternatives = |action: Action, of: &[On<'_>]| {
+            let concrete: Option<BTreeSet<_>> =
+                of.iter().map(|on| on.printed_id_for(action).map(|id| action.on(id))).collect();
+            let concrete = concrete.filter(|tuples| !tuples.is_empty()).map(Vec::from_iter);
+            std::iter::once(vec![action.on("*")]).chain(concrete).collect::<Vec<_>>()
         };
         let mut required = vec![Vec::new()];
         for action in self.needs.iter().chain(also) {
             required = required
                 .iter()
                 .flat_map(|set: &Vec<String>| {
-                    alternatives(*action).into_iter().map(|tuple| set.iter().cloned().chain([tuple]).collect())
+                    alternatives(*action, on).into_iter().map(|tuples| set.iter().cloned().chain(tuples).collect())
                 })
                 .collect();
         }
-        let missing = unheld.iter().filter_map(|action| alternatives(*action).pop()).collect();
         let lacking: Vec<_> = unheld
             .iter()
             .map(|action| {
-                alternatives(*action).iter().map(|tuple| format!("'{tuple}'")).collect::<Vec<_>>().join(" or ")
+                let without: Vec<_> = on.iter().copied().filter(|on| !self.holds(*action, *on)).collect();
+                alternatives(*action, &without)
             })
             .collect();
+        let missing = lacking.iter().flat_map(|sets| sets.last().cloned().unwrap_or_default()).collect();
+        let lacking: Vec<_> = lacking.iter().map(|sets| either(sets)).collect();
         let lacking = match lacking.as_slice() {
             [one] => one.clone(),
             several => several.iter().map(|one| format!("({one})")).collect::<Vec<_>>().join(" and "),
@@ -240,6 +282,15 @@ impl Caller {
     }
 }
 
+/// Alternative sets of tuples as a sentence says them.
+fn either(sets: &[Vec<String>]) -> String {
+    let all = |set: &Vec<String>| {
+        let quoted: Vec<_> = set.iter().map(|tuple| format!("'{tuple}'")).collect();
+        if let [one] = quoted.as_slice() { one.clone() } else { format!("({})", quoted.join(" and ")) }
+    };
+    sets.iter().map(all).collect::<Vec<_>>().join(" or ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::Caller;
@@ -250,6 +301,7 @@ mod tests {
     use crate::model::error::Error;
     use crate::model::id::ApiId;
     use crate::model::id::IdentityId;
+    use crate::model::id::NamespaceId;
     use crate::model::id::RootKeyId;
     use crate::model::id::WorkspaceId;
     use std::sync::Arc;
@@ -353,6 +405,35 @@ mod tests {
         let by_id = lack(id.as_str());
         assert_eq!(by_id.required.len(), 2);
         assert_eq!(by_id.missing, [Action::UpdateIdentity.on(id.as_str()), everywhere[1].to_owned()]);
+    }
+
+    #[test]
+    fn of_several_namespaces_each_that_is_not_covered_is_named() {
+        let [covered, sent, other] = [(); 3].map(|()| NamespaceId::generate());
+        let caller = Caller {
+            operation: "ratelimit.multiLimit",
+            needs: &[Action::Limit],
+            also: &[],
+            ..caller(&[Action::Limit.on(covered.as_str()).as_str()])
+        };
+        fn on<'a>(id: &'a NamespaceId, sent: &'a str) -> On<'a> {
+            On::Namespace { id: id.as_str(), sent }
+        }
+        let denied = |on: &[On<'_>]| caller.permit_each(on, &[]).map_err(|error| *error.lack.unwrap()).err();
+        assert_eq!(denied(&[on(&covered, "by name"), on(&covered, covered.as_str())]), None);
+
+        let ids = [on(&covered, covered.as_str()), on(&other, other.as_str()), on(&sent, sent.as_str())];
+        let all = [&covered, &sent, &other].map(|id| Action::Limit.on(id.as_str())).to_vec();
+        let lack = denied(&ids).unwrap();
+        assert_eq!(lack.required, [vec!["ratelimit.*.limit".to_owned()], all.clone()]);
+        assert_eq!(lack.missing, all[1..]);
+
+        // What was sent by name has no tuple that could be told.
+        let lack = denied(&[on(&sent, sent.as_str()), on(&other, "name")]).unwrap();
+        assert_eq!(
+            (lack.required, lack.missing),
+            (vec![vec!["ratelimit.*.limit".to_owned()]], vec!["ratelimit.*.limit".to_owned()])
+        );
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Dev {
         let _log = logging::start(&settings)?;
         let bootstrap = settings.bootstrap_root_key(MIN_BOOTSTRAP_LENGTH)?;
         let configured = settings.master_key.ring()?;
+        prepare::check_redis_url(&settings)?;
         let listener = prepare::listen(settings.listen)?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         // Before Postgres starts: whatever ends Keyward from here on stops Postgres too.

@@ -8,13 +8,16 @@ use crate::config::Settings;
 use crate::domain::master_keys;
 use crate::domain::root_keys;
 use crate::domain::root_keys::MIN_BOOTSTRAP_LENGTH;
+use crate::limiter::redis;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
 use crate::store::database;
 use crate::store::health;
 use crate::store::migrations;
+use crate::store::nodes;
 use clap::Args;
 use serde::Serialize;
+use std::time::Duration;
 
 /// Clocks that differ by more than this make keys end early or late, milliseconds.
 const MAX_SKEW_MS: i64 = 1000;
@@ -58,6 +61,7 @@ impl Doctor {
             Ok(opened) => findings.extend(check_database(&opened, &ring, &self.settings)),
             Err(failure) => findings.push(Finding::of("database", Level::Failed, message(&failure))),
         }
+        findings.extend(check_redis(&self.settings));
         out.data(&findings, || {
             let line = |finding: &Finding| {
                 let mark = match finding.level {
@@ -131,6 +135,7 @@ fn check_database(opened: &Opened, ring: &MasterKeys, settings: &Settings) -> Ve
     if migrated {
         findings.push(check_master_keys(opened, ring));
         findings.push(check_root_keys(opened));
+        findings.push(check_nodes(opened));
     }
     findings
 }
@@ -188,6 +193,44 @@ fn check_root_keys(opened: &Opened) -> Finding {
         Ok(root_keys) => Finding::of("root keys", Level::Ok, format!("{} are live", root_keys.len())),
         Err(failure) => Finding::of("root keys", Level::Failed, message(&failure)),
     }
+}
+
+fn check_nodes(opened: &Opened) -> Finding {
+    const CHECK: &str = "rate limits";
+    match opened.read(|tx| Ok(nodes::limiters(tx)?)) {
+        Ok(live) if live.len() > 1 && live.iter().any(|limiter| limiter == "memory") => {
+            let detail = format!(
+                "{} servers use this database, and not all of them count rate limits in Redis: set KEYWARD_REDIS_URL on each, \
+                 or they admit more than the limits say",
+                live.len()
+            );
+            Finding::of(CHECK, Level::Warning, detail)
+        }
+        Ok(live) => Finding::of(CHECK, Level::Ok, format!("{} servers live, and their limits are exact", live.len())),
+        Err(failure) => Finding::of(CHECK, Level::Failed, message(&failure)),
+    }
+}
+
+fn check_redis(settings: &Settings) -> Option<Finding> {
+    const CHECK: &str = "redis";
+    let url = match settings.redis_url() {
+        Ok(url) => url?,
+        Err(malformed) => return Some(Finding::of(CHECK, Level::Failed, malformed.0)),
+    };
+    Some(match redis::probe(url.reveal(), Duration::from_millis(settings.redis_timeout_ms)) {
+        Ok(redis) => match redis.eviction.filter(|policy| policy != "noeviction") {
+            Some(policy) => {
+                let detail = format!(
+                    "Redis {} answers, and forgets keys when its memory is full (maxmemory-policy is {policy}): rate limits then \
+                     admit too much; set it to noeviction",
+                    redis.version
+                );
+                Finding::of(CHECK, Level::Warning, detail)
+            }
+            None => Finding::of(CHECK, Level::Ok, format!("Redis {} answers", redis.version)),
+        },
+        Err(reason) => Finding::of(CHECK, Level::Failed, format!("KEYWARD_REDIS_URL: {reason}")),
+    })
 }
 
 fn message(failure: &Failure) -> String {

@@ -1,10 +1,12 @@
 //! What `serve` and `dev` do before and around serving: migrate, bootstrap, listen, wait for a signal.
 
 use crate::app::App;
+use crate::app::Unwired;
 use crate::cli::output::Failure;
 use crate::config::Settings;
 use crate::domain::root_keys;
 use crate::domain::root_keys::Bootstrap;
+use crate::limiter::redis;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
 use crate::model::origin::Actor;
@@ -60,6 +62,17 @@ pub fn migrate(url: &str, allowed: bool) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a connection string of Redis that cannot be used, before anything is done.
+///
+/// # Errors
+/// One line that names the setting.
+pub fn check_redis_url(settings: &Settings) -> Result<(), Failure> {
+    if let Some(url) = settings.redis_url()? {
+        redis::check(url.reveal())?;
+    }
+    Ok(())
+}
+
 /// Makes sure that the operator's own root key exists.
 ///
 /// # Errors
@@ -84,9 +97,13 @@ pub fn bootstrap(app: &App, plaintext: &Plaintext) -> Result<(), Failure> {
 /// Wires a process.
 ///
 /// # Errors
-/// A metric that cannot be registered: a bug.
+/// A setting that cannot be used; a metric that cannot be registered: a bug.
 pub fn app(settings: Settings, url: &str, master_keys: MasterKeys) -> Result<Arc<App>, Failure> {
-    App::new(settings, url, master_keys, Clock::system()).map(Arc::new).map_err(Failure::failed)
+    App::new(settings, url, master_keys, Clock::system()).map(Arc::new).map_err(|unwired| match unwired {
+        Unwired::Setting(malformed) => malformed.into(),
+        Unwired::Metric(error) => Failure::failed(error),
+        Unwired::Thread(error) => Failure::failed(error),
+    })
 }
 
 /// A runtime that catches SIGTERM and SIGINT from the moment that it is made: a signal that comes before serving begins

@@ -26,6 +26,7 @@ impl Serve {
         let _log = logging::start(&settings)?;
         let master_keys = settings.master_key.ring()?;
         let bootstrap = settings.bootstrap_root_key(MIN_BOOTSTRAP_LENGTH)?;
+        prepare::check_redis_url(&settings)?;
         let opened = reach.open_named()?;
         let listener = prepare::listen(settings.listen)?;
         let address = listener.local_addr().map_err(Failure::failed)?;

@@ -6,6 +6,7 @@ use crate::authz::caller::On;
 use crate::authz::caller::Permit;
 use crate::domain::keys;
 use crate::domain::permissions;
+use crate::domain::rate_limits;
 use crate::domain::roles;
 use crate::model::code::Code;
 use crate::model::error::Error;
@@ -19,9 +20,11 @@ use crate::model::page::Page;
 use crate::model::page::PageRequest;
 use crate::model::permission::Permission;
 use crate::model::permission::Role;
+use crate::model::rate_limit::Defined;
 use crate::store;
 use crate::store::links::Held;
 use crate::store::links::Holder;
+use crate::store::rate_limits::Limited;
 use crate::store::tx::Tx;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -53,7 +56,7 @@ pub fn ensure(tx: &mut Tx<'_>, permit: &Permit, external_id: &str) -> Result<Ide
     Err(Error::unexpected("an identity was made and deleted by others again and again"))
 }
 
-/// Makes an identity.
+/// Makes an identity. Of a rate limit's name that comes twice the last one counts.
 ///
 /// # Errors
 /// In this order: `insufficient_permissions`, `invalid_input` (metadata too large), `identity_already_exists`.
@@ -63,17 +66,21 @@ pub fn create(
     external_id: &str,
     meta: Option<&Meta>,
     enabled: bool,
+    limits: Vec<Defined>,
 ) -> Result<IdentityId> {
     let permit = caller.permit(On::Any)?;
     keys::check_meta(meta)?;
     let new = Identity { meta: meta.cloned(), enabled, ..fresh(tx, &permit, external_id) };
-    if store::identities::insert(tx, &permit, &new)? {
-        return Ok(new.id);
+    if !store::identities::insert(tx, &permit, &new)? {
+        return Err(Error::new(
+            Code::IdentityAlreadyExists,
+            format!("An identity with the external id '{external_id}' exists already. It was not changed."),
+        ));
     }
-    Err(Error::new(
-        Code::IdentityAlreadyExists,
-        format!("An identity with the external id '{external_id}' exists already. It was not changed."),
-    ))
+    let limits = rate_limits::last_of_each(limits);
+    let limits: Vec<_> = limits.iter().map(|defined| (Limited::Identity(&new.id), defined)).collect();
+    store::rate_limits::insert(tx, &permit, &limits, true)?;
+    Ok(new.id)
 }
 
 /// Reads an identity, named by its id or its external id.
@@ -101,16 +108,29 @@ pub fn list(
     Ok(Page::cut(rows, request, |full| full.identity.id.as_str()))
 }
 
-/// Changes an identity and answers what is stored then.
+/// Changes an identity, with `limits` all of its rate limits, and answers what is stored then.
 ///
 /// # Errors
-/// In this order: `insufficient_permissions`, `invalid_input` (metadata too large), `identity_not_found`.
-pub fn update(tx: &mut Tx<'_>, caller: &Caller, name: &str, changes: &IdentityChanges) -> Result<FullIdentity> {
+/// In this order: `insufficient_permissions`, `invalid_input` (two rate limits of one name, metadata too large),
+/// `identity_not_found`.
+pub fn update(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    name: &str,
+    changes: &IdentityChanges,
+    limits: Option<&[Defined]>,
+) -> Result<FullIdentity> {
     let (permit, found) = named(tx, caller, name)?;
+    rate_limits::check_distinct(limits.unwrap_or_default())?;
     keys::check_meta(changes.meta.as_ref().and_then(Option::as_ref))?;
     let id = found.ok_or_else(not_found)?.identity.id;
     // Under the lock the answer also shows what calls in the same moment have set.
-    store::identities::lock(tx, &permit, &id)?;
+    if !store::identities::lock(tx, &permit, &id)? {
+        return Err(not_found());
+    }
+    if let Some(limits) = limits {
+        store::rate_limits::set(tx, &permit, Limited::Identity(&id), limits)?;
+    }
     store::identities::update(tx, &permit, &id, changes)?.ok_or_else(not_found)
 }
 
@@ -121,7 +141,10 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, name: &str, changes: &IdentityCh
 pub fn delete(tx: &mut Tx<'_>, caller: &Caller, name: &str) -> Result<()> {
     let (permit, found) = named(tx, caller, name)?;
     let id = found.ok_or_else(not_found)?.identity.id;
-    if store::identities::delete(tx, &permit, &id)? { Ok(()) } else { Err(not_found()) }
+    if !store::identities::delete(tx, &permit, &id)? {
+        return Err(not_found());
+    }
+    Ok(store::rate_limits::set(tx, &permit, Limited::Identity(&id), &[])?)
 }
 
 /// Gives an identity exactly these permissions; those that there are not yet are made. Answers what it holds then.

@@ -1,12 +1,16 @@
 //! What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
 
 pub mod apis;
+pub mod counters;
 pub mod identities;
 pub mod keys;
 pub mod last_used;
 pub mod master_keys;
 pub mod migrations;
+pub mod nodes;
 pub mod permissions;
+pub mod rate_limits;
+pub mod ratelimit;
 pub mod roles;
 pub mod root_keys;
 pub mod verify;

@@ -75,7 +75,12 @@ impl Contract {
         let deserializer = &mut serde_json::Deserializer::from_slice(body);
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let path = error.path().to_string();
-            let location = if path == "." { "body".to_owned() } else { format!("body.{path}") };
+            let location = match path.as_str() {
+                "." => "body".to_owned(),
+                // A body that is a list.
+                path if path.starts_with('[') => format!("body{path}"),
+                path => format!("body.{path}"),
+            };
             let message = plain(&error.into_inner().to_string());
             invalid(operation, vec![Violation { location, message, fix: None }])
         })
@@ -102,7 +107,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<()> {
 
 fn parse(body: &[u8]) -> Result<Value> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::invalid("body", "the body is empty", Some("Send a JSON object, `{}` at least.")));
+        let fix = Some("Send JSON: an object, `{}` at least, or the list that the operation takes.");
+        return Err(Error::invalid("body", "the body is empty", fix));
     }
     serde_json::from_slice(body).map_err(|error| {
         Error::invalid("body", format!("the body is not JSON: {error}"), Some("Check quotes, commas and brackets."))
@@ -171,11 +177,6 @@ fn violations(error: &jsonschema::ValidationError<'_>) -> Vec<Violation> {
                 fix: Some(format!("Remove `{name}`, or check its spelling and letter case.")),
             })
             .collect(),
-        // A field that the reference has and Keyward has not yet: `false` in the schema.
-        ValidationErrorKind::FalseSchema => {
-            let fix = Some("Leave the field out.".to_owned());
-            vec![Violation { location: place, message: "is not supported yet".to_owned(), fix }]
-        }
         ValidationErrorKind::MinLength { limit } => one(format!("is shorter than {limit} characters")),
         ValidationErrorKind::MaxLength { limit } => one(format!("is longer than {limit} characters")),
         ValidationErrorKind::Minimum { limit } => one(format!("is less than {limit}")),

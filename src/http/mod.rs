@@ -16,6 +16,8 @@ pub mod patch;
 pub mod permissions;
 pub mod probes;
 pub mod problem;
+pub mod rate_limits;
+pub mod ratelimit;
 pub mod root_keys;
 pub mod rpc;
 pub mod state;

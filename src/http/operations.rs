@@ -7,6 +7,7 @@ use crate::authz::action::Action::AddRoleToKey;
 use crate::authz::action::Action::CreateApi;
 use crate::authz::action::Action::CreateIdentity;
 use crate::authz::action::Action::CreateKey;
+use crate::authz::action::Action::CreateNamespace;
 use crate::authz::action::Action::CreatePermission;
 use crate::authz::action::Action::CreateRole;
 use crate::authz::action::Action::CreateRootKey;
@@ -14,18 +15,24 @@ use crate::authz::action::Action::DecryptKey;
 use crate::authz::action::Action::DeleteApi;
 use crate::authz::action::Action::DeleteIdentity;
 use crate::authz::action::Action::DeleteKey;
+use crate::authz::action::Action::DeleteNamespace;
+use crate::authz::action::Action::DeleteOverride;
 use crate::authz::action::Action::DeletePermission;
 use crate::authz::action::Action::DeleteRole;
 use crate::authz::action::Action::DeleteRootKey;
 use crate::authz::action::Action::EncryptKey;
+use crate::authz::action::Action::Limit;
 use crate::authz::action::Action::ReadApi;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
+use crate::authz::action::Action::ReadNamespace;
+use crate::authz::action::Action::ReadOverride;
 use crate::authz::action::Action::ReadPermission;
 use crate::authz::action::Action::ReadRole;
 use crate::authz::action::Action::ReadRootKey;
 use crate::authz::action::Action::RemovePermissionFromKey;
 use crate::authz::action::Action::RemovePermissionFromRole;
+use crate::authz::action::Action::SetOverride;
 use crate::authz::action::Action::UpdateApi;
 use crate::authz::action::Action::UpdateIdentity;
 use crate::authz::action::Action::UpdateKey;
@@ -38,6 +45,7 @@ use crate::http::identities;
 use crate::http::keys;
 use crate::http::migrations;
 use crate::http::permissions;
+use crate::http::ratelimit;
 use crate::http::root_keys;
 use crate::http::rpc::rpc;
 use crate::http::workspace;
@@ -74,6 +82,7 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.getKey",                      &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]),
     op("keys.whoami",                      &[ReadKey],          || rpc(keys::whoami)),
     op("keys.updateKey",                   &[UpdateKey],        || rpc(keys::update_key)),
+    op("keys.updateCredits",               &[UpdateKey],        || rpc(keys::update_credits)),
     op("keys.rerollKey",                   &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
     op("keys.deleteKey",                   &[DeleteKey],        || rpc(keys::delete_key)),
     op("keys.addPermissions",              &[UpdateKey, AddPermissionToKey], || rpc(keys::add_permissions)).also(&[CreatePermission]),
@@ -103,6 +112,16 @@ pub static OPERATIONS: &[Operation] = &[
     op("identities.deleteIdentity",        &[DeleteIdentity], || rpc(identities::delete_identity)),
     op("identities.setPermissions",        &[UpdateIdentity, AddPermissionToKey, RemovePermissionFromKey], || rpc(identities::set_permissions)).also(&[CreatePermission]),
     op("identities.setRoles",              &[UpdateIdentity], || rpc(identities::set_roles)),
+
+    op("ratelimit.limit",                  &[Limit],           || rpc(ratelimit::limit)).also(&[CreateNamespace]),
+    op("ratelimit.multiLimit",             &[Limit],           || rpc(ratelimit::multi_limit)).also(&[CreateNamespace]),
+    op("ratelimit.setOverride",            &[SetOverride],     || rpc(ratelimit::set_override)),
+    op("ratelimit.getOverride",            &[ReadOverride],    || rpc(ratelimit::get_override)),
+    op("ratelimit.listOverrides",          &[ReadOverride],    || rpc(ratelimit::list_overrides)),
+    op("ratelimit.deleteOverride",         &[DeleteOverride],  || rpc(ratelimit::delete_override)),
+    op("ratelimit.listNamespaces",         &[ReadNamespace],   || rpc(ratelimit::list_namespaces)),
+    op("ratelimit.getNamespace",           &[ReadNamespace],   || rpc(ratelimit::get_namespace)),
+    op("ratelimit.deleteNamespace",        &[DeleteNamespace], || rpc(ratelimit::delete_namespace)),
 
     op("rootKeys.createKey",               &[CreateRootKey], || rpc(root_keys::create_key)),
     op("rootKeys.listKeys",                &[ReadRootKey],   || rpc(root_keys::list_keys)),

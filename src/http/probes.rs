@@ -1,10 +1,12 @@
 //! What monitoring asks: liveness, readiness, metrics, version.
 
+use crate::app::App;
 use crate::http::call::Reply;
 use crate::http::envelope;
 use crate::http::rpc;
 use crate::http::state::State;
 use crate::http::state::Trace;
+use crate::limiter::Limiter;
 use crate::model::error::Error;
 use crate::store::migrations;
 use actix_web::HttpRequest;
@@ -78,6 +80,10 @@ impl Check {
         Self { status: "ok", detail: None }
     }
 
+    fn warning(detail: impl Into<String>) -> Self {
+        Self { status: "warning", detail: Some(detail.into()) }
+    }
+
     fn failed(detail: impl Into<String>) -> Self {
         Self { status: "failed", detail: Some(detail.into()) }
     }
@@ -93,13 +99,39 @@ async fn ready(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
         Err(_) => (Check::failed("The database does not answer."), Check::failed("The database does not answer.")),
     };
     let serving = if state.app.is_draining() { Check::failed("The server is about to stop.") } else { Check::passed() };
-    let checks = BTreeMap::from([("database", database), ("migrations", migrated), ("serving", serving)]);
-    if checks.values().all(|check| check.status == "ok") {
+    let checks = BTreeMap::from([
+        ("database", database),
+        ("limiter", limiter(&state.app)),
+        ("migrations", migrated),
+        ("serving", serving),
+    ]);
+    if checks.values().all(|check| check.status != "failed") {
         HttpResponse::Ok().json(Readiness { status: "ok", checks })
     } else {
         HttpResponse::ServiceUnavailable()
             .insert_header((header::RETRY_AFTER, 1))
             .json(Readiness { status: "unavailable", checks })
+    }
+}
+
+/// A Redis that is away is away for all nodes: taking this one out of service helps nobody, and what is not limited still works.
+/// Counters that are not loaded yet are missing here alone.
+fn limiter(app: &App) -> Check {
+    match app.limiter.as_ref() {
+        Limiter::Memory(memory) if !memory.is_open() => {
+            Check::failed("The counters of rate limits from before the start are not loaded yet.")
+        }
+        Limiter::Memory(_) if app.nodes.are_uncoordinated() => Check::warning(format!(
+            "{} other servers use this database, and each counts rate limits for itself: set KEYWARD_REDIS_URL on all of them.",
+            app.nodes.others()
+        )),
+        Limiter::Memory(_) => Check::passed(),
+        Limiter::Redis(redis) => redis.away().map_or_else(Check::passed, |reason| {
+            Check::warning(format!(
+                "Redis is away ({reason}). Until it is back, verifications of keys with rate limits are answered 503, and \
+                 ratelimit.* as KEYWARD_RATELIMIT_ON_ERROR says."
+            ))
+        }),
     }
 }
 

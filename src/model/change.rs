@@ -3,6 +3,7 @@
 use crate::model::id::ApiId;
 use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
+use crate::model::id::NamespaceId;
 use crate::model::id::RootKeyId;
 use crate::model::id::WorkspaceId;
 use serde::Deserialize;
@@ -22,4 +23,6 @@ pub enum Change {
     Key(KeyId),
     /// An identity was made, changed or deleted: it concerns its keys.
     Identity(IdentityId),
+    /// A namespace was made or deleted, or one of its overrides was changed.
+    Namespace(NamespaceId),
 }

@@ -115,6 +115,14 @@ kinds! {
     IdentityKind, IdentityId, "id";
     /// Where keys were imported from.
     MigrationKind, MigrationId, "migration";
+    /// A named rate limit of a key or an identity.
+    RateLimitKind, RateLimitId, "rl";
+    /// A namespace of `ratelimit.limit`.
+    NamespaceKind, NamespaceId, "rlns";
+    /// An override of the limit that a namespace's callers send.
+    OverrideKind, OverrideId, "rlor";
+    /// One server on a database.
+    NodeKind, NodeId, "node";
     /// One request (`meta.requestId`).
     RequestKind, RequestId, "req";
     /// One row of the audit log.

@@ -4,6 +4,7 @@ use crate::model::clock::Timestamp;
 use crate::model::id::IdentityId;
 use crate::model::id::WorkspaceId;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::OwnLimits;
 use crate::model::schema::identities;
 use diesel::deserialize::FromSql;
 use diesel::deserialize::FromSqlRow;
@@ -59,6 +60,8 @@ pub struct FullIdentity {
     pub identity: Identity,
     /// What it holds.
     pub holdings: Holdings,
+    /// Its rate limits, sorted by name.
+    pub limits: OwnLimits,
 }
 
 /// What may be changed; `None` keeps, `Some(None)` clears.

@@ -2,6 +2,7 @@
 
 use crate::model::api::Api;
 use crate::model::clock::Timestamp;
+use crate::model::credits::Credits;
 use crate::model::id::ApiId;
 use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
@@ -9,6 +10,7 @@ use crate::model::id::WorkspaceId;
 use crate::model::identity::Identity;
 use crate::model::meta::Meta;
 use crate::model::permission::Access;
+use crate::model::rate_limit::Limits;
 use crate::model::schema::keys;
 use diesel::prelude::AsChangeset;
 use diesel::prelude::Insertable;
@@ -63,6 +65,10 @@ pub struct FullKey {
     pub identity: Option<Identity>,
     /// What it holds.
     pub access: Access,
+    /// Its balance, refills that are due not counted; `None` is unlimited.
+    pub credits: Option<Credits>,
+    /// Its rate limits and those of its live owner.
+    pub limits: Limits,
 }
 
 /// A key that is about to be stored.

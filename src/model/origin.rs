@@ -109,6 +109,13 @@ pub enum Event {
     RootKeyUpdate,
     RootKeyReroll,
     MigrationCreate,
+    RateLimitCreate,
+    RateLimitUpdate,
+    RateLimitDelete,
+    NamespaceCreate,
+    NamespaceDelete,
+    SetOverride,
+    DeleteOverride,
 }
 
 impl Event {
@@ -150,6 +157,13 @@ impl Event {
             Self::RootKeyUpdate => "rootKey.update",
             Self::RootKeyReroll => "rootKey.reroll",
             Self::MigrationCreate => "migration.create",
+            Self::RateLimitCreate => "ratelimit.create",
+            Self::RateLimitUpdate => "ratelimit.update",
+            Self::RateLimitDelete => "ratelimit.delete",
+            Self::NamespaceCreate => "ratelimitNamespace.create",
+            Self::NamespaceDelete => "ratelimitNamespace.delete",
+            Self::SetOverride => "ratelimit.set_override",
+            Self::DeleteOverride => "ratelimit.delete_override",
         }
     }
 }

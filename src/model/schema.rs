@@ -183,7 +183,77 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    credits (key_id) {
+        key_id -> Text,
+        workspace_id -> Text,
+        remaining -> BigInt,
+        refill_amount -> Nullable<BigInt>,
+        refill_day -> Nullable<Integer>,
+        refilled_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    rate_limits (id) {
+        id -> Text,
+        workspace_id -> Text,
+        key_id -> Nullable<Text>,
+        identity_id -> Nullable<Text>,
+        name -> Text,
+        limit -> BigInt,
+        duration_ms -> BigInt,
+        auto_apply -> Bool,
+    }
+}
+
+diesel::table! {
+    namespaces (id) {
+        id -> Text,
+        workspace_id -> Text,
+        name -> Text,
+        created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    overrides (id) {
+        id -> Text,
+        workspace_id -> Text,
+        namespace_id -> Text,
+        identifier -> Text,
+        limit -> BigInt,
+        duration_ms -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    counters (counter) {
+        counter -> Bytea,
+        duration_ms -> BigInt,
+        sequence -> BigInt,
+        current -> BigInt,
+        previous -> BigInt,
+        worthless_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    nodes (id) {
+        id -> Text,
+        version -> Text,
+        limiter -> Text,
+        started_at -> Timestamptz,
+        seen_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(keys -> apis (api_id));
+diesel::joinable!(credits -> keys (key_id));
+diesel::joinable!(overrides -> namespaces (namespace_id));
 diesel::joinable!(sealed_keys -> keys (key_id));
 diesel::joinable!(root_keys -> workspaces (workspace_id));
 diesel::joinable!(keys -> identities (identity_id));
@@ -209,4 +279,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     identity_permissions,
     identity_roles,
     migrations,
+    credits,
+    rate_limits,
+    namespaces,
+    overrides,
+    counters,
+    nodes,
 );

@@ -3,6 +3,7 @@
 use crate::model::clock::Timestamp;
 use crate::model::id::ApiId;
 use crate::model::id::IdentityId;
+use crate::model::rate_limit::Evaluated;
 use std::net::IpAddr;
 
 /// `code` of a `verifyKey` answer (keys.md section 6).
@@ -15,12 +16,22 @@ pub enum Outcome {
     Disabled,
     Expired,
     InsufficientPermissions,
+    RateLimited,
+    UsageExceeded,
 }
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: &'static [Self] =
-        &[Self::Valid, Self::NotFound, Self::Forbidden, Self::Disabled, Self::Expired, Self::InsufficientPermissions];
+    pub const ALL: &'static [Self] = &[
+        Self::Valid,
+        Self::NotFound,
+        Self::Forbidden,
+        Self::Disabled,
+        Self::Expired,
+        Self::InsufficientPermissions,
+        Self::RateLimited,
+        Self::UsageExceeded,
+    ];
 
     /// The word on the wire.
     #[must_use]
@@ -32,6 +43,8 @@ impl Outcome {
             Self::Disabled => "DISABLED",
             Self::Expired => "EXPIRED",
             Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::UsageExceeded => "USAGE_EXCEEDED",
         }
     }
 }
@@ -62,6 +75,15 @@ pub enum Reason {
     },
     /// The API has an allow list and this address is not on it; `None` if the address is unknown.
     AddressNotListed(Option<IpAddr>),
+    /// Limits refused.
+    LimitsExceeded(Vec<Evaluated>),
+    /// The balance is lower than the cost.
+    CreditsExceeded {
+        /// Credits that there were.
+        remaining: i64,
+        /// Credits that were asked for.
+        cost: i64,
+    },
 }
 
 /// The verdict.
@@ -82,6 +104,8 @@ impl From<Reason> for Verdict {
             Reason::ExpiredAt(_) => Outcome::Expired,
             Reason::AddressNotListed(_) | Reason::OwnerDisabled(_) => Outcome::Forbidden,
             Reason::LacksPermissions { .. } => Outcome::InsufficientPermissions,
+            Reason::LimitsExceeded(_) => Outcome::RateLimited,
+            Reason::CreditsExceeded { .. } => Outcome::UsageExceeded,
         };
         Self { outcome, reason }
     }

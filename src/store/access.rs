@@ -1,4 +1,4 @@
-//! What a key or an identity holds, as one JSON value of its own row: no second query.
+//! What a key or an identity holds and is limited by, as JSON values of its own row: no second query.
 
 use diesel::AppearsOnTable;
 use diesel::Expression;
@@ -34,6 +34,21 @@ const OF_IDENTITY: &str = "json_build_object(\
     'roles', (SELECT coalesce(json_agg(r.name), '[]') FROM identity_roles l \
         JOIN roles r ON r.id = l.role_id WHERE l.identity_id = identities.id))";
 
+/// Text of a [`Limits`](crate::model::rate_limit::Limits) for the row `keys` of the query that it stands in.
+const LIMITS_OF_KEY: &str = "json_build_object(\
+    'key', (SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \
+        'durationMs', l.duration_ms, 'autoApply', l.auto_apply) ORDER BY l.name), '[]') \
+        FROM rate_limits l WHERE l.key_id = keys.id), \
+    'identity', (SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \
+        'durationMs', l.duration_ms, 'autoApply', l.auto_apply) ORDER BY l.name), '[]') \
+        FROM rate_limits l JOIN identities i ON i.id = l.identity_id AND i.deleted_at IS NULL \
+        WHERE l.identity_id = keys.identity_id))";
+
+/// Text of an [`OwnLimits`](crate::model::rate_limit::OwnLimits) for the row `identities` of the query that it stands in.
+const LIMITS_OF_IDENTITY: &str = "(SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \
+    'durationMs', l.duration_ms, 'autoApply', l.auto_apply) ORDER BY l.name), '[]') \
+    FROM rate_limits l WHERE l.identity_id = identities.id)";
+
 /// The expression, to be selected as [`Access`](crate::model::permission::Access).
 pub(in crate::store) const fn of_key() -> Fixed<OfKey> {
     Fixed(OfKey)
@@ -42,6 +57,16 @@ pub(in crate::store) const fn of_key() -> Fixed<OfKey> {
 /// The expression, to be selected as [`Holdings`](crate::model::identity::Holdings).
 pub(in crate::store) const fn of_identity() -> Fixed<OfIdentity> {
     Fixed(OfIdentity)
+}
+
+/// The expression, to be selected as [`Limits`](crate::model::rate_limit::Limits).
+pub(in crate::store) const fn limits_of_key() -> Fixed<LimitsOfKey> {
+    Fixed(LimitsOfKey)
+}
+
+/// The expression, to be selected as [`OwnLimits`](crate::model::rate_limit::OwnLimits).
+pub(in crate::store) const fn limits_of_identity() -> Fixed<LimitsOfIdentity> {
+    Fixed(LimitsOfIdentity)
 }
 
 /// A JSON expression whose text is always the same. Not diesel's `sql()`: that is parsed and planned anew each time, since
@@ -57,6 +82,14 @@ pub(in crate::store) struct OfKey;
 #[derive(Clone, Copy, Debug, QueryId)]
 pub(in crate::store) struct OfIdentity;
 
+/// [`Fixed`] of the rate limits of a key.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(in crate::store) struct LimitsOfKey;
+
+/// [`Fixed`] of the rate limits of an identity.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(in crate::store) struct LimitsOfIdentity;
+
 /// The text of a [`Fixed`].
 pub(in crate::store) trait Text {
     /// It refers to a table of the query that it stands in.
@@ -69,6 +102,14 @@ impl Text for OfKey {
 
 impl Text for OfIdentity {
     const SQL: &'static str = OF_IDENTITY;
+}
+
+impl Text for LimitsOfKey {
+    const SQL: &'static str = LIMITS_OF_KEY;
+}
+
+impl Text for LimitsOfIdentity {
+    const SQL: &'static str = LIMITS_OF_IDENTITY;
 }
 
 impl<T> Expression for Fixed<T> {

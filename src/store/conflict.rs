@@ -37,15 +37,19 @@ fn is_away(error: &DieselError) -> bool {
 
 /// Whether trying the same transaction again may succeed.
 pub(in crate::store) fn lost_a_race(error: &Error) -> bool {
-    match error.source.as_ref().and_then(|source| source.downcast_ref::<DieselError>()) {
-        // What was to be linked was deleted since it was looked up: the next try does not find it.
-        Some(DieselError::DatabaseError(
-            DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ForeignKeyViolation,
-            _,
-        )) => true,
-        Some(DieselError::DatabaseError(_, information)) => information.message().contains("deadlock detected"),
-        Some(_) | None => false,
+    error.source.as_ref().and_then(|source| source.downcast_ref()).is_some_and(is_lost_race)
+}
+
+/// [`lost_a_race`] of an error as diesel says it.
+pub(in crate::store) fn is_lost_race(error: &DieselError) -> bool {
+    // What was to be linked was deleted since it was looked up: the next try does not find it.
+    use DatabaseErrorKind::ForeignKeyViolation;
+    use DatabaseErrorKind::SerializationFailure;
+    if let DieselError::DatabaseError(kind, information) = error {
+        return matches!(kind, SerializationFailure | ForeignKeyViolation)
+            || information.message().contains("deadlock detected");
     }
+    false
 }
 
 /// The error that makes [`write`](crate::store::database::Db::write) start again, without locks and with fresh eyes.

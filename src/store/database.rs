@@ -213,7 +213,7 @@ fn is_malformed(url: &str, fault: &str) -> bool {
 }
 
 /// Adds to a connection string what bounds a silent network; what the operator set stays.
-fn with_timeouts(url: &str) -> String {
+pub(in crate::store) fn with_timeouts(url: &str) -> String {
     const BOUNDS: [(&str, &str); 6] = [
         ("connect_timeout", "2"),
         ("tcp_user_timeout", "5000"),

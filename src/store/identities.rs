@@ -11,6 +11,7 @@ use crate::model::identity::IdentityChanges;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
 use crate::model::page::PageRequest;
+use crate::model::rate_limit::OwnLimits;
 use crate::model::schema::identities;
 use crate::store::access;
 use crate::store::apis::literal;
@@ -28,8 +29,10 @@ use diesel::upsert::DecoratableTarget;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-fn full_identity((identity, holdings): (Identity, Holdings)) -> FullIdentity {
-    FullIdentity { identity, holdings }
+type Row = (Identity, Holdings, OwnLimits);
+
+fn full_identity((identity, holdings, limits): Row) -> FullIdentity {
+    FullIdentity { identity, holdings, limits }
 }
 
 /// The live identity with this external id.
@@ -51,12 +54,12 @@ pub fn by_external_id(tx: &mut Tx<'_>, workspace: &WorkspaceId, external_id: &st
 /// # Errors
 /// Whatever the database says.
 pub fn named(tx: &mut Tx<'_>, workspace: &WorkspaceId, text: &str) -> QueryResult<Option<FullIdentity>> {
-    let row: Option<(Identity, Holdings)> = identities::table
+    let row: Option<Row> = identities::table
         .filter(identities::workspace_id.eq(workspace))
         .filter(identities::id.eq(text).or(identities::external_id.eq(text)))
         .filter(identities::deleted_at.is_null())
         .order(identities::id.eq(text).desc())
-        .select((Identity::as_select(), access::of_identity()))
+        .select((Identity::as_select(), access::of_identity(), access::limits_of_identity()))
         .first(tx.connection)
         .optional()?;
     Ok(row.map(full_identity))
@@ -93,7 +96,7 @@ pub fn list(
         .filter(identities::deleted_at.is_null())
         .order(identities::id)
         .limit(page.fetch())
-        .select((Identity::as_select(), access::of_identity()))
+        .select((Identity::as_select(), access::of_identity(), access::limits_of_identity()))
         .into_boxed();
     if let Some(cursor) = &page.cursor {
         query = query.filter(identities::id.ge(cursor));
@@ -102,7 +105,7 @@ pub fn list(
         let pattern = format!("%{}%", literal(search));
         query = query.filter(identities::id.ilike(pattern.clone()).or(identities::external_id.ilike(pattern)));
     }
-    Ok(query.load::<(Identity, Holdings)>(tx.connection)?.into_iter().map(full_identity).collect())
+    Ok(query.load::<Row>(tx.connection)?.into_iter().map(full_identity).collect())
 }
 
 /// Stores an identity unless its external id is taken; says whether it did. Racing calls end with one identity.
@@ -134,14 +137,14 @@ pub fn update(
     changes: &IdentityChanges,
 ) -> QueryResult<Option<FullIdentity>> {
     let now = tx.now();
-    let row: Option<(Identity, Holdings)> = diesel::update(
+    let row: Option<Row> = diesel::update(
         identities::table
             .filter(identities::id.eq(id))
             .filter(identities::workspace_id.eq(permit.workspace()))
             .filter(identities::deleted_at.is_null()),
     )
     .set((changes, identities::updated_at.eq(now)))
-    .returning((Identity::as_returning(), access::of_identity()))
+    .returning((Identity::as_returning(), access::of_identity(), access::limits_of_identity()))
     .get_result(tx.connection)
     .optional()?;
     let Some(full) = row.map(full_identity) else { return Ok(None) };

@@ -4,6 +4,7 @@ use crate::authz::caller::Permit;
 use crate::model::api::Api;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
+use crate::model::credits::Credits;
 use crate::model::id::ApiId;
 use crate::model::id::KeyId;
 use crate::model::id::WorkspaceId;
@@ -16,7 +17,9 @@ use crate::model::origin::Event;
 use crate::model::origin::Resource;
 use crate::model::page::PageRequest;
 use crate::model::permission::Access;
+use crate::model::rate_limit::Limits;
 use crate::model::schema::apis;
+use crate::model::schema::credits;
 use crate::model::schema::identities;
 use crate::model::schema::keys;
 use crate::model::schema::sealed_keys;
@@ -37,7 +40,7 @@ use diesel::sql_types::Array;
 use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
 
-type Row = (Key, Api, Option<Identity>, Access);
+type Row = (Key, Api, Option<Identity>, Access, Option<Credits>, Limits);
 
 /// Live keys of live APIs, joined and selected as [`Row`]. A macro, since the type of such a query cannot be written down.
 macro_rules! full {
@@ -50,12 +53,20 @@ macro_rules! full {
             )
             .filter(keys::deleted_at.is_null())
             .filter(apis::deleted_at.is_null())
-            .select((Key::as_select(), Api::as_select(), Option::<Identity>::as_select(), access::of_key()))
+            .left_join(credits::table)
+            .select((
+                Key::as_select(),
+                Api::as_select(),
+                Option::<Identity>::as_select(),
+                access::of_key(),
+                Option::<Credits>::as_select(),
+                access::limits_of_key(),
+            ))
     };
 }
 
-fn full_key((key, api, identity, access): Row) -> FullKey {
-    FullKey { key, api, identity, access }
+fn full_key((key, api, identity, access, credits, limits): Row) -> FullKey {
+    FullKey { key, api, identity, access, credits, limits }
 }
 
 /// What names a key in a request.

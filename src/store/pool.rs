@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// A connection that was used within this time is taken to live. If it does not, one request learns so by a 503, at a time
 /// when the database was there a moment ago.
-const RESTED: Duration = Duration::from_millis(250);
+pub(in crate::store) const RESTED: Duration = Duration::from_millis(250);
 
 /// Makes and judges connections.
 #[derive(Debug)]

@@ -1,12 +1,15 @@
 //! Everything that the verification of a key needs to know, in one SELECT.
 
 use crate::model::address::AddressList;
+use crate::model::credits::Credits;
 use crate::model::id::MigrationId;
 use crate::model::id::WorkspaceId;
 use crate::model::identity::Identity;
 use crate::model::key::Key;
 use crate::model::permission::Access;
+use crate::model::rate_limit::Limits;
 use crate::model::schema::apis;
+use crate::model::schema::credits;
 use crate::model::schema::identities;
 use crate::model::schema::keys;
 use crate::model::secret::Hash;
@@ -32,6 +35,10 @@ pub struct Snapshot {
     pub identity: Option<Identity>,
     /// What it holds.
     pub access: Access,
+    /// Its balance, refills that are due not counted; `None` is unlimited.
+    pub credits: Option<Credits>,
+    /// Its rate limits and those of its live owner.
+    pub limits: Limits,
     /// The allow list of its API; `None` allows all.
     pub ip_whitelist: Option<AddressList>,
 }
@@ -63,7 +70,7 @@ fn one(
     hash: &Hash,
     pending: Option<&MigrationId>,
 ) -> QueryResult<Option<Snapshot>> {
-    type Row = (Key, Option<Identity>, Access, Vec<String>);
+    type Row = (Key, Option<Identity>, Access, Vec<String>, Option<Credits>, Limits);
     let live_owner = keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null());
     let row: Option<Row> = keys::table
         .inner_join(apis::table)
@@ -73,12 +80,20 @@ fn one(
         .filter(keys::pending_migration_id.is_not_distinct_from(pending))
         .filter(keys::deleted_at.is_null())
         .filter(apis::deleted_at.is_null())
-        .select((Key::as_select(), Option::<Identity>::as_select(), access::of_key(), apis::ip_whitelist))
+        .left_join(credits::table)
+        .select((
+            Key::as_select(),
+            Option::<Identity>::as_select(),
+            access::of_key(),
+            apis::ip_whitelist,
+            Option::<Credits>::as_select(),
+            access::limits_of_key(),
+        ))
         .first(tx.connection)
         .optional()?;
-    let Some((key, identity, access, entries)) = row else { return Ok(None) };
+    let Some((key, identity, access, entries, credits, limits)) = row else { return Ok(None) };
     let list = AddressList::parse(&entries).map_err(|index| {
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
-    Ok(Some(Snapshot { key, identity, access, ip_whitelist: (!list.is_empty()).then_some(list) }))
+    Ok(Some(Snapshot { key, identity, access, credits, limits, ip_whitelist: (!list.is_empty()).then_some(list) }))
 }

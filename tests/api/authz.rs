@@ -6,6 +6,7 @@ use crate::harness::Server;
 use crate::harness::World;
 use crate::harness::fixtures::MadeKey;
 use crate::harness::server::Options;
+use crate::ratelimit;
 use keyward::authz::action::Action;
 use keyward::authz::action::Resource;
 use keyward::http::operations::OPERATIONS;
@@ -26,6 +27,9 @@ pub struct Scene<'w> {
     permission: &'static str,
     root_key: String,
     other_root_key: String,
+    /// A namespace with an override for `customer`.
+    namespace: String,
+    other_namespace: String,
 }
 
 impl Scene<'static> {
@@ -48,19 +52,34 @@ impl<'s> Scene<'s> {
         let (role, permission) = ("editor", "docs.read");
         world.admin.ok("permissions.createRole", json!({"name": role, "permissions": [permission]}));
         let [root_key, other_root_key] = [(); 2].map(|()| world.root_key_until::<&str>(&[], None).0.to_string());
-        Self { world, api, other_api, key, identity, other_identity, role, permission, root_key, other_root_key }
+        let [namespace, other_namespace] = ["emails", "uploads"].map(|name| ratelimit::namespace(&world, name));
+        ratelimit::set_override(&world, "emails", "customer", 5);
+        Self {
+            world,
+            api,
+            other_api,
+            key,
+            identity,
+            other_identity,
+            role,
+            permission,
+            root_key,
+            other_root_key,
+            namespace,
+            other_namespace,
+        }
     }
 }
 
 impl Scene<'_> {
-    /// API, identity and root key that the bodies name.
-    fn ids(&self) -> [&str; 3] {
-        [&self.api, &self.identity, &self.root_key]
+    /// API, identity, root key and namespace that the bodies name.
+    fn ids(&self) -> [&str; 4] {
+        [&self.api, &self.identity, &self.root_key, &self.namespace]
     }
 
     /// Others of the same kinds.
-    fn other_ids(&self) -> [&str; 3] {
-        [&self.other_api, &self.other_identity, &self.other_root_key]
+    fn other_ids(&self) -> [&str; 4] {
+        [&self.other_api, &self.other_identity, &self.other_root_key, &self.other_namespace]
     }
 }
 
@@ -73,6 +92,8 @@ enum Rule {
     Names,
     /// Rule 2 of identities.
     NamesIdentity,
+    /// Rule 2 of namespaces.
+    NamesNamespace,
     /// Rule 3: the request names something inside an API; 404 if that may not even be read.
     Inside(&'static str),
     /// Rule 3 for a root key, which is itself the resource.
@@ -106,6 +127,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
         "keys.getKey" => of(not_found, json!({"keyId": key.id, "decrypt": true})),
         "keys.whoami" => of(not_found, json!({"key": key.plaintext})),
         "keys.updateKey" => of(not_found, json!({"keyId": key.id, "name": "renamed"})),
+        "keys.updateCredits" => of(not_found, json!({"keyId": key.id, "operation": "set", "value": 1})),
         "keys.rerollKey" => of(not_found, json!({"keyId": key.id, "expiration": 0})),
         "keys.deleteKey" => of(not_found, json!({"keyId": key.id})),
         "keys.addPermissions" | "keys.setPermissions" => {
@@ -127,6 +149,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
             "identities" => identities(operation, scene),
             "rootKeys" | "workspace" => root_keys(operation, scene),
             "migrations" => migrations(operation, scene),
+            "ratelimit" => ratelimits(operation, scene),
             _ => missing(other),
         },
     }
@@ -217,6 +240,28 @@ fn migrations(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
     }
 }
 
+// ---- ratelimit.*
+
+/// The bodies name a namespace that exists, so that none has to be made; `ratelimit::limit` tests those that do not.
+fn ratelimits(operation: &Operation, scene: &Scene<'_>) -> Fixture {
+    let namespace = &scene.namespace;
+    let limit = json!({"namespace": namespace, "identifier": "customer", "limit": 100, "duration": 60_000});
+    let body = match operation.name {
+        "ratelimit.limit" => limit,
+        "ratelimit.multiLimit" => json!([limit, limit]),
+        "ratelimit.setOverride" => json!({"namespace": namespace, "identifier": "*", "limit": 0, "duration": 1000}),
+        "ratelimit.getOverride" | "ratelimit.deleteOverride" => {
+            json!({"namespace": namespace, "identifier": "customer"})
+        }
+        "ratelimit.listOverrides" | "ratelimit.getNamespace" | "ratelimit.deleteNamespace" => {
+            json!({"namespace": namespace})
+        }
+        "ratelimit.listNamespaces" => return Fixture { rule: Rule::Everywhere, body: json!({}), also: &[] },
+        other => missing(other),
+    };
+    Fixture { rule: Rule::NamesNamespace, body, also: &[] }
+}
+
 // ---- the matrix
 
 fn needed(operation: &Operation, fixture: &Fixture) -> Vec<Action> {
@@ -229,17 +274,13 @@ fn tuples(actions: &[Action], id: &str) -> Vec<String> {
 
 /// What an operation needs, each for the one resource of its kind where that is possible: of roles and permissions there
 /// is no single one.
-fn concrete(operation: &Operation, fixture: &Fixture, [api, identity, root_key]: [&str; 3]) -> Vec<String> {
+fn concrete(operation: &Operation, fixture: &Fixture, [api, identity, root_key, namespace]: [&str; 4]) -> Vec<String> {
     let id = |action: &Action| match action.resource() {
         Resource::Identity => identity,
         Resource::RootKey => root_key,
+        Resource::Ratelimit => namespace,
         Resource::Rbac if fixture.rule != Rule::Everywhere => "*",
-        Resource::Api
-        | Resource::Rbac
-        | Resource::Ratelimit
-        | Resource::Portal
-        | Resource::Decision
-        | Resource::AuditLog => api,
+        Resource::Api | Resource::Rbac | Resource::Portal | Resource::Decision | Resource::AuditLog => api,
     };
     needed(operation, fixture).iter().map(|action| action.on(id(action))).collect()
 }
@@ -343,7 +384,7 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
         let elsewhere = concrete(operation, &fixture, scene.other_ids());
         let elsewhere = scene.world.root_key(&elsewhere);
         match fixture.rule {
-            Rule::Everywhere | Rule::Names | Rule::NamesIdentity => {
+            Rule::Everywhere | Rule::Names | Rule::NamesIdentity | Rule::NamesNamespace => {
                 let answer = refused(&scene, &elsewhere, operation, &fixture.body);
                 answer.refused(403, "unkey/authorization/insufficient_permissions");
                 assert_named_like_a_missing_one(&elsewhere, operation, &fixture, &answer);
@@ -376,14 +417,16 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
 
 /// Rule 2: the refusal is the same whether or not what is named exists.
 fn assert_named_like_a_missing_one(client: &Client, operation: &Operation, fixture: &Fixture, answer: &Answer) {
-    let (field, never) = if fixture.rule == Rule::NamesIdentity {
-        ("identity", "id_11111111111111neverwas")
-    } else {
-        ("apiId", "api_that_never_was")
+    let (field, never) = match fixture.rule {
+        Rule::NamesIdentity => ("identity", "id_11111111111111neverwas"),
+        Rule::NamesNamespace => ("namespace", "rlns_11111111111111neverwas"),
+        Rule::Everywhere | Rule::Names | Rule::Inside(_) | Rule::RootKey | Rule::Own | Rule::Verifies => {
+            ("apiId", "api_that_never_was")
+        }
     };
-    let Some(named) = fixture.body[field].as_str() else { return };
-    let mut body = fixture.body.clone();
-    body[field] = json!(never);
+    let items = fixture.body.as_array().cloned().unwrap_or_else(|| vec![fixture.body.clone()]);
+    let Some(named) = items[0][field].as_str() else { return };
+    let body: Value = fixture.body.to_string().replace(named, never).parse().unwrap();
     let missing = client.call(operation.name, body);
     let expected = answer.without_request_id().to_string().replace(named, never);
     assert_eq!(missing.without_request_id().to_string(), expected);

@@ -2,20 +2,16 @@
 
 use crate::harness::Answer;
 use crate::harness::Client;
-use crate::harness::Server;
 use crate::harness::World;
+use crate::harness::faulty::Faulty;
+use crate::harness::faulty::Frozen;
+use crate::harness::faulty::Locked;
 use crate::harness::keyward;
 use crate::harness::postgres;
 use crate::harness::process;
 use crate::harness::process::Running;
 use crate::harness::server::Options;
-use diesel::Connection;
-use diesel::PgConnection;
-use diesel::RunQueryDsl;
-use keyward::cli::postgres::PrivatePostgres;
-use keyward::cli::postgres::Settings;
 use keyward::http::operations::OPERATIONS;
-use rustix::process::Pid;
 use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
@@ -31,75 +27,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
-use tempfile::TempDir;
 
 /// The bound is 2 s; a busy machine gets one more.
 const BOUND: Duration = Duration::from_secs(3);
 const BOOTSTRAP: &str = "bootstrap_0123456789_abcdefghij";
-
-/// A migrated database on a Postgres that a test may take away.
-struct Faulty {
-    postgres: PrivatePostgres,
-    _folder: TempDir,
-}
-
-impl Faulty {
-    fn new(durable: bool) -> Self {
-        let folder = process::folder();
-        let settings = Settings { durable, dies_with_parent: true, max_connections: 60 };
-        let postgres = PrivatePostgres::start(&folder.path().join("data"), &settings).unwrap();
-        keyward("migrate").database(postgres.url()).run().ok();
-        Self { postgres, _folder: folder }
-    }
-
-    fn serve(&self) -> Server {
-        Options::default().database(self.postgres.url()).start()
-    }
-
-    /// Postgres and all that it started.
-    fn processes(&self) -> Vec<Pid> {
-        let parent = self.postgres.pid();
-        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
-        let children = children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap());
-        let all = std::iter::once(parent).chain(children);
-        all.map(|pid| Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()).collect()
-    }
-}
-
-/// Processes that stand still until this is dropped.
-struct Frozen(Vec<Pid>);
-
-impl Frozen {
-    fn new(pids: Vec<Pid>) -> Self {
-        pids.iter().for_each(|pid| rustix::process::kill_process(*pid, Signal::STOP).unwrap());
-        Self(pids)
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        for pid in &self.0 {
-            let _ = rustix::process::kill_process(*pid, Signal::CONT);
-        }
-    }
-}
-
-/// A table that nobody else can use until this is dropped.
-struct Locked(PgConnection);
-
-impl Locked {
-    fn new(url: &str, table: &str) -> Self {
-        let mut connection = PgConnection::establish(url).unwrap();
-        for statement in ["BEGIN".to_owned(), format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")] {
-            diesel::sql_query(statement).execute(&mut connection).unwrap();
-        }
-        Self(connection)
-    }
-
-    fn release(mut self) {
-        diesel::sql_query("ROLLBACK").execute(&mut self.0).unwrap();
-    }
-}
 
 /// Waits until something holds.
 #[track_caller]

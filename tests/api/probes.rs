@@ -41,11 +41,14 @@ fn probes_ask_for_no_root_key_and_mind_none() {
 
 #[test]
 fn a_server_on_a_migrated_database_is_ready() {
-    assert_eq!(client().get("/health/live").body, json!({"status": "ok"}));
+    // A database of its own: that other servers use the same one is worth a warning.
+    let server = Options::default().database(postgres::fresh_database()).start();
+    let client = Client::new(server.url());
+    assert_eq!(client.get("/health/live").body, json!({"status": "ok"}));
     let ok = json!({"status": "ok"});
     assert_eq!(
-        client().get("/health/ready").body,
-        json!({"status": "ok", "checks": {"database": ok, "migrations": ok, "serving": ok}})
+        client.get("/health/ready").body,
+        json!({"status": "ok", "checks": {"database": ok, "limiter": ok, "migrations": ok, "serving": ok}})
     );
 }
 
@@ -59,6 +62,7 @@ fn a_server_on_a_blank_database_lives_and_is_not_ready() {
     assert_eq!((answer.status, &answer.body["status"]), (503, &json!("unavailable")));
     assert_eq!(answer.body["checks"]["database"]["status"], "ok");
     assert_eq!(answer.body["checks"]["migrations"]["status"], "failed");
+    assert_eq!(answer.body["checks"]["limiter"]["status"], "failed", "its counters cannot be loaded");
     assert!(answer.headers.contains_key("retry-after"));
 }
 

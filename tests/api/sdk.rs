@@ -15,7 +15,8 @@ fn folder() -> PathBuf {
 pub fn node_modules() -> PathBuf {
     static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
         let modules = folder().join("node_modules");
-        if !modules.join("@unkey/api/package.json").is_file() {
+        let there = |package: &str| modules.join(package).join("package.json").is_file();
+        if !there("@unkey/api") || !there("@unkey/ratelimit") {
             let installed = Command::new("npm").args(["ci", "--no-progress"]).current_dir(folder()).output();
             let fault = match installed {
                 Ok(output) if output.status.success() => None,

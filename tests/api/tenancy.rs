@@ -1,6 +1,7 @@
 //! Nobody sees, uses or changes what belongs to another workspace. Driven by the table of operations.
 
 use crate::harness::World;
+use crate::ratelimit;
 use keyward::http::operations::OPERATIONS;
 use serde_json::Value;
 use serde_json::json;
@@ -14,6 +15,7 @@ struct Named {
     role: String,
     permission: String,
     root_key: String,
+    namespace: String,
 }
 
 impl Named {
@@ -24,6 +26,8 @@ impl Named {
         let identity = world.admin.ok("identities.createIdentity", json!({"externalId": "theirs"}));
         let role = json!({"name": "their role", "permissions": ["their.permission"]});
         world.admin.ok("permissions.createRole", role);
+        let namespace = ratelimit::namespace(world, "their namespace");
+        ratelimit::set_override(world, "their namespace", "their customer", 5);
         Self {
             api,
             key: key.id,
@@ -32,26 +36,37 @@ impl Named {
             role: "their role".to_owned(),
             permission: "their.permission".to_owned(),
             root_key: world.root_key_until(&["api.*.read_key"], None).0.to_string(),
+            namespace,
         }
     }
 
     /// Names of nothing.
     fn never_was() -> Self {
-        let [api, key, plaintext, identity, role, permission, root_key] =
-            ["api", "key", "sk", "id", "role", "permission", "root"].map(|kind| format!("{kind}_that_never_was"));
-        Self { api, key, plaintext, identity, role, permission, root_key }
+        let [api, key, plaintext, identity, role, permission, root_key, namespace] =
+            ["api", "key", "sk", "id", "role", "permission", "root", "rlns"]
+                .map(|kind| format!("{kind}_that_never_was"));
+        Self { api, key, plaintext, identity, role, permission, root_key, namespace }
     }
 }
 
 /// A request that names these; `None` if the operation names nothing that anybody else could have.
 fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
-    let Named { api, key, plaintext, identity, role, permission, root_key } = named;
+    let Named { api, key, plaintext, identity, role, permission, root_key, namespace } = named;
     Some(match operation {
         "apis.createApi" | "apis.listApis" | "migrations.createMigration" | "workspace.getLimits" => return None,
         "rootKeys.createKey" | "rootKeys.listKeys" | "rootKeys.whoami" => return None,
         "identities.createIdentity" | "identities.listIdentities" => return None,
         "permissions.createPermission" | "permissions.createRole" => return None,
         "permissions.listPermissions" | "permissions.listRoles" => return None,
+        // A namespace that is not there is made: `ratelimit::limit` tests that it is another one.
+        "ratelimit.limit" | "ratelimit.multiLimit" | "ratelimit.listNamespaces" => return None,
+        "ratelimit.setOverride" => json!({"namespace": namespace, "identifier": "*", "limit": 0, "duration": 1000}),
+        "ratelimit.getOverride" | "ratelimit.deleteOverride" => {
+            json!({"namespace": namespace, "identifier": "their customer"})
+        }
+        "ratelimit.listOverrides" | "ratelimit.getNamespace" | "ratelimit.deleteNamespace" => {
+            json!({"namespace": namespace})
+        }
         "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
         "apis.updateApi" => json!({"apiId": api, "name": "mine now"}),
         "apis.listKeys" => json!({"apiId": api, "decrypt": true}),
@@ -59,6 +74,7 @@ fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
         "keys.verifyKey" | "keys.whoami" => json!({"key": plaintext}),
         "keys.getKey" => json!({"keyId": key, "decrypt": true}),
         "keys.updateKey" => json!({"keyId": key, "enabled": false}),
+        "keys.updateCredits" => json!({"keyId": key, "operation": "set", "value": 0}),
         "keys.rerollKey" => json!({"keyId": key, "expiration": 0}),
         "keys.deleteKey" => json!({"keyId": key, "permanent": true}),
         "keys.addPermissions" | "keys.setPermissions" => json!({"keyId": key, "permissions": ["their.permission"]}),
@@ -110,7 +126,13 @@ fn what_belongs_to_another_workspace_does_not_exist() {
 fn lists_hold_nothing_of_another_workspace_and_names_are_free_in_each() {
     let (mine, theirs) = (World::new(), World::new());
     Named::made_in(&theirs);
-    for list in ["apis.listApis", "identities.listIdentities", "permissions.listPermissions", "permissions.listRoles"] {
+    for list in [
+        "apis.listApis",
+        "identities.listIdentities",
+        "permissions.listPermissions",
+        "permissions.listRoles",
+        "ratelimit.listNamespaces",
+    ] {
         assert_eq!(mine.admin.ok(list, json!({})), json!([]));
     }
     assert_eq!(mine.admin.ok("rootKeys.listKeys", json!({})).as_array().unwrap().len(), 1);

@@ -9,4 +9,5 @@ import { summary } from "./support.mjs";
 await import("./keys.mjs");
 await import("./access.mjs");
 await import("./root_keys.mjs");
+await import("./ratelimit.mjs");
 summary();

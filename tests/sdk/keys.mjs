@@ -8,7 +8,7 @@ const EXPIRES = Math.trunc(Date.now() / 1000) * 1000 + 24 * HOUR;
 const META = { customer: 42, plan: { name: "pro", seats: [1, 2, 3] }, note: "naïve ✓" };
 
 // What the steps hand on to each other.
-const made = { apiId: "", keyId: "", key: "", newKeyId: "", newKey: "" };
+const made = { apiId: "", keyId: "", key: "", newKeyId: "", newKey: "", limitedKeyId: "" };
 
 // ---- The life of a key
 
@@ -163,6 +163,79 @@ await step("deleteKey: NOT_FOUND at once, and 404 by id and by secret", async ()
   }
 });
 
+// ---- Credits and rate limits
+
+await step("createKey gives credits and rate limits, and getKey and whoami show them", async () => {
+  const credits = { remaining: 1000, refill: { interval: "monthly", amount: 1000, refillDay: 31 } };
+  const { data } = await admin.keys.createKey({
+    apiId: made.apiId,
+    credits,
+    ratelimits: [
+      { name: "tokens", limit: 5000, duration: HOUR },
+      { name: "requests", limit: 100, duration: 60_000, autoApply: true },
+    ],
+  });
+  made.limitedKeyId = data.keyId;
+  const shown = (await admin.keys.getKey({ keyId: data.keyId })).data;
+  assert.deepEqual(shown.credits, credits);
+  assert.deepEqual(withoutIds(shown.ratelimits), [
+    { name: "requests", limit: 100, duration: 60_000, autoApply: true },
+    { name: "tokens", limit: 5000, duration: HOUR, autoApply: false },
+  ]);
+  assert.deepEqual((await admin.keys.whoami({ key: data.key })).data, shown);
+});
+
+await step("updateCredits sets, adds, takes away down to 0, and makes unlimited", async () => {
+  const update = async (operation, value) =>
+    (await admin.keys.updateCredits({ keyId: made.limitedKeyId, operation, value })).data;
+  const refill = { interval: "monthly", amount: 1000, refillDay: 31 };
+  assert.deepEqual(await update("set", 10), { remaining: 10, refill });
+  assert.deepEqual(await update("increment", 5), { remaining: 15, refill });
+  assert.deepEqual(await update("decrement", 20), { remaining: 0, refill });
+  assert.deepEqual(await update("set", null), { remaining: null });
+  assert.equal((await admin.keys.getKey({ keyId: made.limitedKeyId })).data.credits, undefined);
+  const error = await refused(() => update("increment", 1), errors.BadRequestErrorResponse, 400);
+  expectType(error, "unkey/application/invalid_input");
+  assert.deepEqual(error.error.errors.map((fault) => fault.location), ["body.operation"]);
+});
+
+await step("updateKey changes credits and replaces rate limits; a name that stays keeps its id", async () => {
+  const before = (await admin.keys.getKey({ keyId: made.limitedKeyId })).data.ratelimits;
+  await admin.keys.updateKey({
+    keyId: made.limitedKeyId,
+    credits: { remaining: 5, refill: { interval: "daily", amount: 50 } },
+    ratelimits: [{ name: "requests", limit: 200, duration: 60_000 }],
+  });
+  const after = (await admin.keys.getKey({ keyId: made.limitedKeyId })).data;
+  assert.deepEqual(after.credits, { remaining: 5, refill: { interval: "daily", amount: 50 } });
+  assert.deepEqual(withoutIds(after.ratelimits), [{ name: "requests", limit: 200, duration: 60_000, autoApply: false }]);
+  assert.equal(after.ratelimits[0].id, before[0].id);
+  await admin.keys.updateKey({ keyId: made.limitedKeyId, credits: { refill: null }, ratelimits: [] });
+  const cleared = (await admin.keys.getKey({ keyId: made.limitedKeyId })).data;
+  assert.deepEqual(cleared.credits, { remaining: 5 });
+  assert.equal(cleared.ratelimits, undefined);
+});
+
+await step("rerollKey copies the balance", async () => {
+  const { data } = await admin.keys.rerollKey({ keyId: made.limitedKeyId, expiration: 0 });
+  assert.deepEqual((await admin.keys.getKey({ keyId: data.keyId })).data.credits, { remaining: 5 });
+});
+
+await step("identities have rate limits that their keys show", async () => {
+  const externalId = "sdk_limited";
+  const ratelimits = [{ name: "requests", limit: 100, duration: 60_000, autoApply: true }];
+  await admin.identities.createIdentity({ externalId, ratelimits });
+  const identity = (await admin.identities.getIdentity({ identity: externalId })).data;
+  assert.deepEqual(withoutIds(identity.ratelimits), ratelimits);
+  const { keyId } = (await admin.keys.createKey({ apiId: made.apiId, externalId })).data;
+  assert.deepEqual((await admin.keys.getKey({ keyId })).data.identity.ratelimits, identity.ratelimits);
+  const updated = (
+    await admin.identities.updateIdentity({ identity: externalId, ratelimits: [{ ...ratelimits[0], limit: 7 }] })
+  ).data;
+  assert.deepEqual(updated.ratelimits, [{ ...identity.ratelimits[0], limit: 7 }]);
+  await admin.identities.deleteIdentity({ identity: externalId });
+});
+
 // ---- The typed errors
 
 await step("403 is typed: a read-only root key may read but not create, and learns what it lacks", async () => {
@@ -241,4 +314,12 @@ await step("deleteApi takes its keys with it, at once", async () => {
 
 async function countKeys() {
   return (await admin.apis.listKeys({ apiId: made.apiId })).result.data.length;
+}
+
+// Checks the ids of rate limits and leaves them out.
+function withoutIds(limits) {
+  return limits.map(({ id, ...limit }) => {
+    assert.match(id, /^rl_[1-9A-HJ-NP-Za-km-z]{21,22}$/);
+    return limit;
+  });
 }

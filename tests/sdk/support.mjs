@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { Unkey } from "@unkey/api";
 import * as errors from "@unkey/api/models/errors";
 
-const serverURL = setting("KEYWARD_URL").replace(/\/+$/, "");
-const rootKey = setting("KEYWARD_ROOT_KEY");
+export const serverURL = setting("KEYWARD_URL").replace(/\/+$/, "");
+export const rootKey = setting("KEYWARD_ROOT_KEY");
 const readonlyRootKey = setting("KEYWARD_READONLY_ROOT_KEY");
 delete process.env.UNKEY_ROOT_KEY; // The SDK would take it where a client is meant to have no root key.
 

@@ -7,11 +7,14 @@ use crate::authz::caller::Permit;
 use crate::domain::apis;
 use crate::domain::identities;
 use crate::domain::keys;
+use crate::domain::keys::credits::NewCredits;
 use crate::domain::keys::recover;
 use crate::domain::permissions;
+use crate::domain::rate_limits;
 use crate::domain::roles;
 use crate::model::clock::Timestamp;
 use crate::model::code::Code;
+use crate::model::credits::Credits;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
@@ -21,11 +24,13 @@ use crate::model::key::DEFAULT_BYTE_LENGTH;
 use crate::model::key::NewKey;
 use crate::model::master_key::MasterKeys;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::Defined;
 use crate::model::secret::Plaintext;
 use crate::store;
 use crate::store::links::Held;
 use crate::store::links::Holder;
 use crate::store::links::Named;
+use crate::store::rate_limits::Limited;
 use crate::store::tx::Tx;
 
 /// A key to be made. What the API has a default for may be left out.
@@ -53,6 +58,10 @@ pub struct CreateKey {
     pub permissions: Vec<String>,
     /// Names of the roles that it is given; all of them exist.
     pub roles: Vec<String>,
+    /// How often it may be used; `None` is unlimited.
+    pub credits: Option<NewCredits>,
+    /// Its rate limits; of a name that comes twice the last one counts.
+    pub limits: Vec<Defined>,
 }
 
 /// A key that was made. The plaintext is not shown again, unless it is recoverable.
@@ -67,13 +76,16 @@ pub struct Created {
 /// Makes a key.
 ///
 /// # Errors
-/// In this order: `insufficient_permissions`, `invalid_input` (metadata too large), `api_not_found`,
-/// `precondition_failed` (recoverable, but no master key or the API has not opted in), `keys_limit_exceeded`,
+/// In this order: `insufficient_permissions`, `invalid_input` (metadata too large, refills of an unlimited key),
+/// `api_not_found`, `precondition_failed` (recoverable, but no master key or the API has not opted in), `keys_limit_exceeded`,
 /// `role_not_found`.
 pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &CreateKey) -> Result<Created> {
     let also: &[Action] = if new.recoverable { &[Action::EncryptKey] } else { &[] };
     let permit = caller.permit_also(On::Api(&new.api_id), also)?;
     keys::check_meta(new.meta.as_ref())?;
+    if let Some(credits) = new.credits {
+        credits.check("body.credits")?;
+    }
     let api = store::apis::find_for_share(tx, permit.workspace(), &new.api_id)?.ok_or_else(apis::not_found)?;
     if new.recoverable {
         recover::check_possible(master_keys, &api)?;
@@ -90,6 +102,8 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &
     let permissions = permissions::ensure(tx, &permit, &new.permissions)?;
     let created = make(tx, &permit, master_keys, &made, identity.as_ref())?;
     give(tx, &permit, &created.id, &permissions, &roles)?;
+    let credits = new.credits.and_then(|credits| credits.of(&created.id, permit.workspace(), tx.now()));
+    limit(tx, &permit, &created.id, credits, &rate_limits::last_of_each(new.limits.clone()))?;
     Ok(created)
 }
 
@@ -100,6 +114,23 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, new: &
 pub(super) fn give(tx: &mut Tx<'_>, permit: &Permit, key: &KeyId, permissions: &Named, roles: &Named) -> Result<()> {
     store::links::set(tx, permit, Holder::Key(key), Held::Permissions, permissions)?;
     store::links::set(tx, permit, Holder::Key(key), Held::Roles, roles)?;
+    Ok(())
+}
+
+/// Gives a new key its credits and rate limits.
+///
+/// # Errors
+/// Only the database's.
+pub(super) fn limit(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    key: &KeyId,
+    credits: Option<Credits>,
+    limits: &[Defined],
+) -> Result<()> {
+    store::credits::insert(tx, permit, credits.as_slice())?;
+    let limits: Vec<_> = limits.iter().map(|defined| (Limited::Key(key), defined)).collect();
+    store::rate_limits::insert(tx, permit, &limits, true)?;
     Ok(())
 }
 

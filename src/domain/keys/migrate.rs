@@ -7,8 +7,10 @@ use crate::domain::apis;
 use crate::domain::identities;
 use crate::domain::keys;
 use crate::domain::keys::create;
+use crate::domain::keys::credits::NewCredits;
 use crate::domain::migrations;
 use crate::domain::permissions;
+use crate::domain::rate_limits;
 use crate::domain::roles;
 use crate::model::clock::Timestamp;
 use crate::model::error::Result;
@@ -17,12 +19,14 @@ use crate::model::id::KeyId;
 use crate::model::id::MigrationId;
 use crate::model::meta::Meta;
 use crate::model::migration::Algorithm;
+use crate::model::rate_limit::Defined;
 use crate::model::secret::Hash;
 use crate::store;
 use crate::store::imports::NewImport;
 use crate::store::links::Held;
 use crate::store::links::Link;
 use crate::store::links::Named;
+use crate::store::rate_limits::Limited;
 use crate::store::tx::Tx;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
@@ -57,6 +61,10 @@ pub struct ImportKey {
     pub permissions: Vec<String>,
     /// Names of its roles; those that are missing are made.
     pub roles: Vec<String>,
+    /// How often it may be used; `None` is unlimited.
+    pub credits: Option<NewCredits>,
+    /// Its rate limits; of a name that comes twice the last one counts.
+    pub limits: Vec<Defined>,
 }
 
 /// Imports keys, all that can be in one transaction. Answers one id for each key in order, and none where the hash is
@@ -64,7 +72,7 @@ pub struct ImportKey {
 ///
 /// # Errors
 /// In this order: `insufficient_permissions`, `api_not_found`, `migration_not_found`, `invalid_input` (metadata too
-/// large), `keys_limit_exceeded`. Nothing is imported then.
+/// large, refills of an unlimited key), `keys_limit_exceeded`. Nothing is imported then.
 pub fn migrate(tx: &mut Tx<'_>, caller: &Caller, import: &Import) -> Result<Vec<Option<KeyId>>> {
     let permit = caller.permit(On::Api(&import.api_id))?;
     let api = store::apis::find_for_share(tx, permit.workspace(), &import.api_id)?.ok_or_else(apis::not_found)?;
@@ -72,6 +80,9 @@ pub fn migrate(tx: &mut Tx<'_>, caller: &Caller, import: &Import) -> Result<Vec<
         .ok_or_else(migrations::not_found)?;
     for (index, key) in import.keys.iter().enumerate() {
         keys::check_meta_at(&format!("body.keys[{index}].meta"), key.meta.as_ref())?;
+        if let Some(credits) = key.credits {
+            credits.check(&format!("body.keys[{index}].credits"))?;
+        }
     }
     let ids = choose(tx, &permit, &import.keys)?;
     let fresh: Vec<_> = import.keys.iter().zip(&ids).filter_map(|(key, id)| Some((key, id.as_ref()?))).collect();
@@ -123,7 +134,20 @@ fn store_all(
     let held: Vec<_> = fresh.iter().copied().filter(|(_, id)| stored.contains(*id)).collect();
     store::links::connect_keys(tx, permit, Held::Permissions, &links(&held, &permissions, |key| &key.permissions))?;
     store::links::connect_keys(tx, permit, Held::Roles, &links(&held, &roles, |key| &key.roles))?;
+    limit_all(tx, permit, &held)?;
     Ok(stored)
+}
+
+/// Gives imported keys their credits and rate limits.
+fn limit_all(tx: &mut Tx<'_>, permit: &Permit, held: &[(&ImportKey, &KeyId)]) -> Result<()> {
+    let now = tx.now();
+    let credits = held.iter().filter_map(|(key, id)| key.credits?.of(id, permit.workspace(), now));
+    store::credits::insert(tx, permit, &credits.collect::<Vec<_>>())?;
+    let limits: Vec<_> =
+        held.iter().map(|(key, id)| (Limited::Key(id), rate_limits::last_of_each(key.limits.clone()))).collect();
+    let limits = limits.iter().flat_map(|(id, limits)| limits.iter().map(|defined| (*id, defined)));
+    store::rate_limits::insert(tx, permit, &limits.collect::<Vec<_>>(), false)?;
+    Ok(())
 }
 
 fn distinct(fresh: &[(&ImportKey, &KeyId)], of: fn(&ImportKey) -> &Vec<String>) -> Vec<String> {

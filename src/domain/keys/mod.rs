@@ -1,6 +1,7 @@
 //! Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
 
 pub mod create;
+pub mod credits;
 pub mod delete;
 pub mod migrate;
 pub mod permissions;

@@ -6,6 +6,7 @@ use crate::authz::caller::On;
 use crate::domain::apis;
 use crate::domain::keys;
 use crate::domain::keys::recover;
+use crate::model::clock::Timestamp;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::KeyId;
@@ -39,7 +40,7 @@ pub fn get(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, id: &KeyI
     let key = store::keys::find(tx, &caller.workspace, By::Id(id))?.ok_or_else(keys::not_found)?;
     let permit = caller.permit_inside(&key.api.id, also, Action::ReadKey, keys::not_found)?;
     let plaintext = if decrypt { recover::open_one(tx, &permit, master_keys, &key)? } else { None };
-    Ok(Shown { key, plaintext })
+    Ok(Shown { key: refilled(key, tx.now()), plaintext })
 }
 
 /// The key with this plaintext; works for disabled and expired ones too.
@@ -49,7 +50,7 @@ pub fn get(tx: &mut Tx<'_>, caller: &Caller, master_keys: &MasterKeys, id: &KeyI
 pub fn whoami(tx: &mut Tx<'_>, caller: &Caller, hash: &Hash) -> Result<FullKey> {
     caller.somewhere(&[])?;
     let key = store::keys::find(tx, &caller.workspace, By::Hash(hash))?.ok_or_else(keys::not_found)?;
-    if caller.covers(Action::ReadKey, &key.api.id) { Ok(key) } else { Err(keys::not_found()) }
+    if caller.covers(Action::ReadKey, &key.api.id) { Ok(refilled(key, tx.now())) } else { Err(keys::not_found()) }
 }
 
 /// A page of an API's keys, of one owner if `external_id` names one. With `decrypt` the transaction must be a writing one: showing secrets is audited.
@@ -78,5 +79,11 @@ pub fn list(
     } else {
         std::collections::HashMap::new()
     };
-    Ok(page.map(|key| Shown { plaintext: opened.remove(&key.key.id), key }))
+    let now = tx.now();
+    Ok(page.map(|key| Shown { plaintext: opened.remove(&key.key.id), key: refilled(key, now) }))
+}
+
+/// The key with the balance that a spend would find.
+fn refilled(key: FullKey, now: Timestamp) -> FullKey {
+    FullKey { credits: key.credits.map(|credits| credits.settled(now)), ..key }
 }

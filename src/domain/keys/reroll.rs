@@ -8,11 +8,13 @@ use crate::domain::keys::create::CreateKey;
 use crate::domain::keys::create::Created;
 use crate::domain::keys::recover;
 use crate::model::code::Code;
+use crate::model::credits::Credits;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
 use crate::model::key::FullKey;
 use crate::model::master_key::MasterKeys;
+use crate::model::rate_limit::Defined;
 use crate::store;
 use crate::store::links::Held;
 use crate::store::links::Holder;
@@ -20,7 +22,7 @@ use crate::store::tx::Tx;
 use chrono::Duration;
 
 /// Makes a new key in the likeness of an old one, which lives on for `grace` at most; without a grace it keeps its own
-/// end. The whole prefix and the byte length are kept.
+/// end. The whole prefix and the byte length are kept. Credits are copied, not shared: both keys have the balance of now.
 ///
 /// # Errors
 /// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; `precondition_failed` if the key
@@ -33,7 +35,7 @@ pub fn reroll(
     grace: Option<Duration>,
 ) -> Result<Created> {
     caller.somewhere(&[])?;
-    let FullKey { key: old, api, identity, .. } =
+    let FullKey { key: old, api, identity, credits, limits, .. } =
         store::keys::find_for_update(tx, &caller.workspace, id)?.ok_or_else(keys::not_found)?;
     let recoverable = store::sealed_keys::exists(tx, &caller.workspace, &old.id)?;
     let also: &[Action] = if recoverable { &[Action::EncryptKey] } else { &[] };
@@ -62,12 +64,17 @@ pub fn reroll(
         external_id: None,
         permissions: Vec::new(),
         roles: Vec::new(),
+        credits: None,
+        limits: Vec::new(),
     };
     create::check_limit(tx, &permit, 1)?;
     let created = create::make(tx, &permit, master_keys, &new, identity.as_ref().map(|identity| &identity.id))?;
     let permissions = store::links::list(tx, permit.workspace(), Holder::Key(&old.id), Held::Permissions)?;
     let roles = store::links::list(tx, permit.workspace(), Holder::Key(&old.id), Held::Roles)?;
     create::give(tx, &permit, &created.id, &permissions, &roles)?;
+    let credits = credits.map(|credits| Credits { key_id: created.id.clone(), ..credits.settled(now) });
+    let limits: Vec<_> = limits.key.into_iter().map(Defined::from).collect();
+    create::limit(tx, &permit, &created.id, credits, &limits)?;
     let grace_ends = grace.and_then(|grace| now.checked_add_signed(grace));
     let ends = match (old.expires_at, grace_ends) {
         (Some(own), Some(grace)) => Some(own.min(grace)),

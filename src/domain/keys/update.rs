@@ -3,15 +3,20 @@
 use crate::authz::caller::Caller;
 use crate::domain::identities;
 use crate::domain::keys;
+use crate::domain::keys::credits;
+use crate::domain::keys::credits::CreditsChanges;
 use crate::domain::permissions;
+use crate::domain::rate_limits;
 use crate::domain::roles;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
 use crate::model::key::FullKey;
 use crate::model::key::KeyChanges;
+use crate::model::rate_limit::Defined;
 use crate::store;
 use crate::store::links::Held;
 use crate::store::links::Holder;
+use crate::store::rate_limits::Limited;
 use crate::store::tx::Tx;
 
 /// What may be changed of a key.
@@ -25,17 +30,22 @@ pub struct UpdateKey {
     pub permissions: Option<Vec<String>>,
     /// All roles that it is to have, by name; all of them exist.
     pub roles: Option<Vec<String>>,
+    /// Its balance and refills.
+    pub credits: CreditsChanges,
+    /// All rate limits that it is to have; of a name that comes twice the last one counts.
+    pub limits: Option<Vec<Defined>>,
 }
 
 /// Changes a key; nothing given still moves its `updatedAt`.
 ///
 /// # Errors
 /// `insufficient_permissions` or `key_not_found` by the rules of "Who may know what"; `invalid_input` for metadata that
-/// is too large; `role_not_found`. Nothing is changed then.
+/// is too large and for refills of an unlimited key; `role_not_found`. Nothing is changed then.
 pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, wanted: &UpdateKey) -> Result<()> {
     // A caller without the right learns nothing of the request's faults.
     caller.somewhere(&[])?;
     keys::check_meta(wanted.columns.meta.as_ref().and_then(Option::as_ref))?;
+    wanted.credits.check()?;
     let (FullKey { key, .. }, permit) = keys::lock(tx, caller, id)?;
     let mut columns = wanted.columns.clone();
     columns.identity_id = match &wanted.external_id {
@@ -51,5 +61,11 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, wanted: &UpdateKey) 
         let permissions = permissions::ensure(tx, &permit, slugs)?;
         store::links::set(tx, &permit, Holder::Key(&key.id), Held::Permissions, &permissions)?;
     }
+    if let Some(limits) = &wanted.limits {
+        let limits = rate_limits::last_of_each(limits.clone());
+        store::rate_limits::set(tx, &permit, Limited::Key(&key.id), &limits)?;
+    }
+    // Late, since spends of the key wait from here on.
+    credits::change(tx, &permit, &key.id, wanted.credits)?;
     Ok(store::keys::update(tx, &permit, &key, &columns)?)
 }

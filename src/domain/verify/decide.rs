@@ -35,7 +35,7 @@ pub fn decide(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Verdict {
 }
 
 fn reason(snapshot: Option<&Snapshot>, question: &Question<'_>) -> Reason {
-    let Some(Snapshot { key, identity, access, ip_whitelist }) = snapshot else { return Reason::NoSuchKey };
+    let Some(Snapshot { key, identity, access, ip_whitelist, .. }) = snapshot else { return Reason::NoSuchKey };
     if !(question.covered)(&key.api_id) {
         return Reason::ApiNotCovered(key.api_id.clone());
     }
@@ -78,6 +78,7 @@ mod tests {
     use crate::model::identity::Identity;
     use crate::model::key::Key;
     use crate::model::permission::Access;
+    use crate::model::rate_limit::Limits;
     use crate::model::verdict::Outcome;
     use crate::store::snapshot::Snapshot;
     use chrono::Duration;
@@ -115,7 +116,8 @@ mod tests {
             last_used_at: None,
             identity_id: None,
         };
-        Snapshot { key, identity: None, access: holding(&["docs.read", "docs.write"]), ip_whitelist: None }
+        let access = holding(&["docs.read", "docs.write"]);
+        Snapshot { key, identity: None, access, credits: None, limits: Limits::default(), ip_whitelist: None }
     }
 
     /// Everything that can be wrong with a key, in the order of the checks: each one hides all that come after it.

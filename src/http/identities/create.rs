@@ -1,11 +1,16 @@
 //! `identities.createIdentity`.
 
+use crate::app::App;
+use crate::authz::caller::Caller;
 use crate::domain::identities;
 use crate::http::call::Call;
 use crate::http::call::Reply;
+use crate::http::rate_limits::RateLimitRequest;
 use crate::model::error::Result;
 use crate::model::id::IdentityId;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::Defined;
+use crate::store::tx::Tx;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -16,6 +21,8 @@ pub struct CreateIdentityRequest {
     external_id: String,
     meta: Option<Meta>,
     enabled: Option<bool>,
+    #[serde(default)]
+    ratelimits: Vec<RateLimitRequest>,
 }
 
 /// Answer of `identities.createIdentity`.
@@ -30,9 +37,12 @@ pub struct CreateIdentityResponse {
 /// # Errors
 /// As [`identities::create`].
 pub async fn create_identity(call: Call, request: CreateIdentityRequest) -> Result<Reply<CreateIdentityResponse>> {
-    let CreateIdentityRequest { external_id, meta, enabled } = request;
+    let CreateIdentityRequest { external_id, meta, enabled, ratelimits } = request;
     let enabled = enabled.unwrap_or(true);
-    let identity_id =
-        call.write(move |tx, caller, _| identities::create(tx, caller, &external_id, meta.as_ref(), enabled)).await?;
+    let limits: Vec<Defined> = ratelimits.into_iter().map(Into::into).collect();
+    let create = move |tx: &mut Tx<'_>, caller: &Caller, _: &App| {
+        identities::create(tx, caller, &external_id, meta.as_ref(), enabled, limits.clone())
+    };
+    let identity_id = call.write(create).await?;
     Ok(Reply::new(CreateIdentityResponse { identity_id }))
 }

@@ -16,6 +16,7 @@ pub use set_permissions::set_permissions;
 pub use set_roles::set_roles;
 pub use update::update_identity;
 
+use crate::http::rate_limits::RateLimitResponse;
 use crate::model::id::IdentityId;
 use crate::model::identity::FullIdentity;
 use crate::model::meta::Meta;
@@ -35,10 +36,12 @@ pub struct IdentityResponse {
     permissions: BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     roles: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitResponse>,
 }
 
 impl From<FullIdentity> for IdentityResponse {
-    fn from(FullIdentity { identity, holdings }: FullIdentity) -> Self {
+    fn from(FullIdentity { identity, holdings, limits }: FullIdentity) -> Self {
         Self {
             id: identity.id,
             external_id: identity.external_id,
@@ -46,6 +49,7 @@ impl From<FullIdentity> for IdentityResponse {
             meta: identity.meta.filter(|meta| !meta.is_empty()),
             permissions: holdings.permissions,
             roles: holdings.roles,
+            ratelimits: limits.0.iter().map(RateLimitResponse::from).collect(),
         }
     }
 }

@@ -5,7 +5,9 @@ use crate::domain::keys::create::CreateKey;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::keys::CreatedResponse;
+use crate::http::keys::credits::NewCreditsRequest;
 use crate::http::keys::moment;
+use crate::http::rate_limits::RateLimitRequest;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::meta::Meta;
@@ -28,6 +30,9 @@ pub struct CreateKeyRequest {
     permissions: Vec<String>,
     #[serde(default)]
     roles: Vec<String>,
+    credits: Option<NewCreditsRequest>,
+    #[serde(default)]
+    ratelimits: Vec<RateLimitRequest>,
 }
 
 /// `keys.createKey`.
@@ -47,6 +52,8 @@ pub async fn create_key(call: Call, request: CreateKeyRequest) -> Result<Reply<C
         external_id: request.external_id,
         permissions: request.permissions,
         roles: request.roles,
+        credits: request.credits.map(Into::into),
+        limits: request.ratelimits.into_iter().map(Into::into).collect(),
     };
     let created = call.write(move |tx, caller, app| create::create(tx, caller, &app.master_keys, &new)).await?;
     Ok(Reply::new(CreatedResponse::from(created)))

@@ -5,7 +5,9 @@ use crate::domain::keys::migrate::Import;
 use crate::domain::keys::migrate::ImportKey;
 use crate::http::call::Call;
 use crate::http::call::Reply;
+use crate::http::keys::credits::NewCreditsRequest;
 use crate::http::keys::moment;
+use crate::http::rate_limits::RateLimitRequest;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
@@ -39,6 +41,9 @@ struct ImportRequest {
     permissions: Vec<String>,
     expires: Option<i64>,
     enabled: Option<bool>,
+    credits: Option<NewCreditsRequest>,
+    #[serde(default)]
+    ratelimits: Vec<RateLimitRequest>,
 }
 
 /// Answer of `keys.migrateKeys`: hashes as they were sent, in order.
@@ -85,5 +90,7 @@ fn read(index: usize, key: ImportRequest) -> Result<ImportKey> {
         external_id: key.external_id,
         permissions: key.permissions,
         roles: key.roles,
+        credits: key.credits.map(Into::into),
+        limits: key.ratelimits.into_iter().map(Into::into).collect(),
     })
 }

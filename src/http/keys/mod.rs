@@ -1,6 +1,7 @@
 //! `keys.*` on the wire.
 
 mod create;
+mod credits;
 mod delete;
 mod get;
 mod migrate;
@@ -8,10 +9,12 @@ mod permissions;
 mod reroll;
 mod roles;
 mod update;
+mod update_credits;
 mod verify;
 mod whoami;
 
 pub use create::create_key;
+pub use credits::CreditsResponse;
 pub use delete::delete_key;
 pub use get::get_key;
 pub use migrate::migrate_keys;
@@ -23,11 +26,13 @@ pub use roles::add_roles;
 pub use roles::remove_roles;
 pub use roles::set_roles;
 pub use update::update_key;
+pub use update_credits::update_credits;
 pub use verify::verify_key;
 pub use whoami::whoami;
 
 use crate::domain::keys::create::Created;
 use crate::domain::keys::read::Shown;
+use crate::http::rate_limits::RateLimitResponse;
 use crate::model::clock::Timestamp;
 use crate::model::error::Error;
 use crate::model::error::Result;
@@ -36,6 +41,7 @@ use crate::model::id::KeyId;
 use crate::model::identity::Identity;
 use crate::model::key::FullKey;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::RateLimit;
 use chrono::DateTime;
 use serde::Serialize;
 
@@ -64,7 +70,11 @@ pub struct KeyResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roles: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    credits: Option<CreditsResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<OwnerResponse>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitResponse>,
 }
 
 /// The owner of a key as answers show it.
@@ -75,11 +85,19 @@ pub struct OwnerResponse {
     external_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     meta: Option<Meta>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<RateLimitResponse>,
 }
 
-impl From<Identity> for OwnerResponse {
-    fn from(identity: Identity) -> Self {
-        Self { id: identity.id, external_id: identity.external_id, meta: shown_meta(identity.meta) }
+impl OwnerResponse {
+    /// An owner with those of its limits that shall be shown.
+    fn new<'a>(identity: Identity, limits: impl IntoIterator<Item = &'a RateLimit>) -> Self {
+        Self {
+            id: identity.id,
+            external_id: identity.external_id,
+            meta: shown_meta(identity.meta),
+            ratelimits: limits.into_iter().map(RateLimitResponse::from).collect(),
+        }
     }
 }
 
@@ -92,11 +110,13 @@ impl From<Shown> for KeyResponse {
 
 impl From<FullKey> for KeyResponse {
     fn from(full: FullKey) -> Self {
-        let FullKey { key, identity, access, .. } = full;
+        let FullKey { key, identity, access, credits, limits, .. } = full;
         Self {
             permissions: access.slugs(),
             roles: access.roles.into_keys().collect(),
-            identity: identity.map(OwnerResponse::from),
+            credits: credits.as_ref().map(CreditsResponse::from),
+            ratelimits: limits.key.iter().map(RateLimitResponse::from).collect(),
+            identity: identity.map(|identity| OwnerResponse::new(identity, &limits.identity)),
             key_id: key.id,
             start: key.start,
             enabled: key.enabled,

@@ -5,8 +5,10 @@ use crate::domain::keys::update::UpdateKey;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::envelope::Empty;
+use crate::http::keys::credits::ChangedCreditsRequest;
 use crate::http::keys::moment;
 use crate::http::patch;
+use crate::http::rate_limits::RateLimitRequest;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
 use crate::model::key::KeyChanges;
@@ -29,6 +31,9 @@ pub struct UpdateKeyRequest {
     external_id: Option<Option<String>>,
     permissions: Option<Vec<String>>,
     roles: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "patch::field")]
+    credits: Option<Option<ChangedCreditsRequest>>,
+    ratelimits: Option<Vec<RateLimitRequest>>,
 }
 
 /// `keys.updateKey`.
@@ -43,8 +48,14 @@ pub async fn update_key(call: Call, request: UpdateKeyRequest) -> Result<Reply<E
     };
     let columns =
         KeyChanges { name: request.name, meta: request.meta, enabled: request.enabled, expires_at, identity_id: None };
-    let wanted =
-        UpdateKey { columns, external_id: request.external_id, permissions: request.permissions, roles: request.roles };
+    let wanted = UpdateKey {
+        columns,
+        external_id: request.external_id,
+        permissions: request.permissions,
+        roles: request.roles,
+        credits: ChangedCreditsRequest::changes(request.credits)?,
+        limits: request.ratelimits.map(|limits| limits.into_iter().map(Into::into).collect()),
+    };
     call.write(move |tx, caller, _| update::update(tx, caller, &request.key_id, &wanted)).await?;
     Ok(Reply::new(Empty {}))
 }

@@ -1,8 +1,10 @@
 //! `keys.verifyKey`.
 
 use crate::domain::verify;
+use crate::domain::verify::Means;
 use crate::domain::verify::Verified;
 use crate::domain::verify::Verify;
+use crate::domain::verify::limits::AskedLimit;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::keys::OwnerResponse;
@@ -14,6 +16,7 @@ use crate::model::id::ApiId;
 use crate::model::id::KeyId;
 use crate::model::id::MigrationId;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::Evaluated;
 use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
 use serde::Deserialize;
@@ -31,6 +34,23 @@ pub struct VerifyKeyRequest {
     client_ip: Option<String>,
     permissions: Option<String>,
     migration_id: Option<MigrationId>,
+    credits: Option<CreditsRequest>,
+    #[serde(default)]
+    ratelimits: Vec<LimitRequest>,
+}
+
+#[derive(Deserialize)]
+struct CreditsRequest {
+    cost: i64,
+}
+
+/// Unknown fields are tolerated.
+#[derive(Deserialize)]
+struct LimitRequest {
+    name: String,
+    cost: Option<i64>,
+    limit: Option<i64>,
+    duration: Option<i64>,
 }
 
 /// Answer of `keys.verifyKey`: `NOT_FOUND` tells nothing beside.
@@ -61,6 +81,40 @@ struct VerifiedKey {
     roles: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<OwnerResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ratelimits: Vec<EvaluatedResponse>,
+}
+
+/// What one limit said.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EvaluatedResponse {
+    /// Empty for a limit that the request brought along.
+    id: String,
+    name: String,
+    limit: i64,
+    duration: i64,
+    reset: i64,
+    remaining: i64,
+    exceeded: bool,
+    auto_apply: bool,
+}
+
+impl From<Evaluated> for EvaluatedResponse {
+    fn from(limit: Evaluated) -> Self {
+        Self {
+            id: limit.id.map(|id| id.as_str().to_owned()).unwrap_or_default(),
+            name: limit.name,
+            limit: limit.limit,
+            duration: limit.duration_ms,
+            reset: limit.reset_ms,
+            remaining: limit.remaining,
+            exceeded: limit.exceeded,
+            auto_apply: limit.auto_apply,
+        }
+    }
 }
 
 /// `keys.verifyKey`.
@@ -84,17 +138,31 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         migration: request.migration_id,
         apis,
         permissions: request.permissions,
+        cost: request.credits.map_or(1, |credits| credits.cost),
+        limits: request.ratelimits.into_iter().map(AskedLimit::from).collect(),
         address: given.or(call.address),
     };
-    let verified = verify::verify(&call.app.db, &call.app.last_used, &call.caller, &call.origin, asked).await?;
-    call.app.metrics.verification(verified.verdict.outcome);
+    let app = &call.app;
+    let means = Means { db: &app.db, limiter: &app.limiter, ledger: &app.ledger, last_used: &app.last_used };
+    let verified = verify::verify(means, &call.caller, &call.origin, asked).await?;
+    app.metrics.verification(verified.verdict.outcome);
     Ok(Reply::new(VerifyKeyResponse::from(verified)))
+}
+
+impl From<LimitRequest> for AskedLimit {
+    fn from(asked: LimitRequest) -> Self {
+        Self { name: asked.name, cost: asked.cost.unwrap_or(1), limit: asked.limit, duration_ms: asked.duration }
+    }
 }
 
 impl From<Verified> for VerifyKeyResponse {
     fn from(verified: Verified) -> Self {
         let outcome = verified.verdict.outcome;
+        let (credits, limits) = (verified.credits, verified.limits);
         let key = verified.snapshot.map(|snapshot| VerifiedKey {
+            identity: snapshot
+                .identity
+                .map(|identity| OwnerResponse::new(identity, snapshot.limits.of_identity_alone())),
             key_id: snapshot.key.id,
             keyspace_id: snapshot.key.api_id,
             enabled: snapshot.key.enabled,
@@ -103,7 +171,8 @@ impl From<Verified> for VerifyKeyResponse {
             expires: shown_time(snapshot.key.expires_at),
             permissions: snapshot.access.slugs(),
             roles: snapshot.access.roles.into_keys().collect(),
-            identity: snapshot.identity.map(OwnerResponse::from),
+            credits,
+            ratelimits: limits.into_iter().map(EvaluatedResponse::from).collect(),
         });
         Self { valid: outcome == Outcome::Valid, code: outcome.code(), key }
     }

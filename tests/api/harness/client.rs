@@ -82,8 +82,17 @@ impl Client {
         answer.body["data"].clone()
     }
 
+    /// Calls an operation of a server that may die meanwhile: `None` if no answer came.
+    pub fn attempt(&self, operation: &str, body: Value) -> Option<Answer> {
+        self.try_post(&format!("/v2/{operation}"), "application/json", body.to_string()).ok()
+    }
+
     /// Posts any body to any path.
     pub fn post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.try_post(path, content_type, body).unwrap()
+    }
+
+    fn try_post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> Result<Answer, ureq::Error> {
         let mut request = AGENT.post(format!("{}{path}", self.base));
         if !content_type.is_empty() {
             request = request.header("content-type", content_type);
@@ -94,7 +103,7 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        Self::checked("post", path, request.send(body.as_ref()).unwrap())
+        Self::checked("post", path, request.send(body.as_ref())?)
     }
 
     /// Gets any path.
@@ -103,21 +112,25 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        Self::checked("get", path, request.call().unwrap())
+        Self::checked("get", path, request.call().unwrap()).unwrap()
     }
 
-    fn checked(method: &str, path: &str, mut response: ureq::http::Response<ureq::Body>) -> Answer {
+    fn checked(
+        method: &str,
+        path: &str,
+        mut response: ureq::http::Response<ureq::Body>,
+    ) -> Result<Answer, ureq::Error> {
         let status = response.status().as_u16();
         let headers: HashMap<String, String> = response
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
             .collect();
-        let text = response.body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
+        let text = response.body_mut().with_config().limit(64 << 20).read_to_string()?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Answer { status, headers, body, text };
         answer.check(method, path);
-        answer
+        Ok(answer)
     }
 }
 

@@ -163,6 +163,10 @@ impl<'s> World<'s> {
             "identity_permissions": of("identity_permissions", "identity_id, permission_id"),
             "identity_roles": of("identity_roles", "identity_id, role_id"),
             "migrations": of("migrations", "id"),
+            "credits": of("credits", "key_id"),
+            "rate_limits": of("rate_limits", "id"),
+            "namespaces": of("namespaces", "id"),
+            "overrides": of("overrides", "id"),
             "audit_log": of("audit_log", "id"),
         })
     }

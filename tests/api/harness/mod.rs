@@ -2,10 +2,12 @@
 
 pub mod client;
 pub mod eventually;
+pub mod faulty;
 pub mod fixtures;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod server;
 
 pub use client::Answer;
@@ -13,4 +15,5 @@ pub use client::Client;
 pub use eventually::eventually;
 pub use fixtures::World;
 pub use process::keyward;
+pub use redis::Redis;
 pub use server::Server;

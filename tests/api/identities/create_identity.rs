@@ -98,20 +98,6 @@ fn other_fields_are_ignored_in_any_letter_case() {
 }
 
 #[test]
-fn rate_limits_are_refused_by_name_until_there_are_any() {
-    let world = World::new();
-    for ratelimits in
-        [json!([]), json!(null), json!([{"name": "requests", "limit": 1, "duration": 1000, "autoApply": true}])]
-    {
-        let answer = world.admin.call(CREATE, json!({"externalId": "a", "ratelimits": ratelimits}));
-        answer.refused(400, "unkey/application/invalid_input");
-        assert_eq!(answer.locations(), ["body.ratelimits"]);
-        assert_eq!(answer.body["error"]["errors"][0]["message"], "is not supported yet");
-    }
-    assert_eq!(world.audit(), [""; 0]);
-}
-
-#[test]
 fn a_taken_external_id_is_a_conflict_that_changes_nothing() {
     let world = World::new();
     world.admin.ok(CREATE, json!({"externalId": "taken", "meta": {"a": 1}}));

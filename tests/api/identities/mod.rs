@@ -4,6 +4,7 @@ mod create_identity;
 mod delete_identity;
 mod get_identity;
 mod list_identities;
+mod rate_limits;
 mod set_permissions;
 mod set_roles;
 mod update_identity;

@@ -50,7 +50,7 @@ fn what_cannot_be_changed_is_refused() {
     let before = world.everything();
     for (field, value) in [
         ("externalId", json!("other")),
-        ("ratelimits", json!([])),
+        ("ratelimits", json!(null)),
         ("id", json!("id_1")),
         ("Enabled", json!(false)),
         ("meta", json!(null)),

@@ -256,8 +256,6 @@ fn every_bound_holds_at_the_limit_and_one_past_it() {
         ("expires", json!(-1)),
         ("expires", json!(4_102_444_800_001_i64)),
         ("enabled", json!("true")),
-        ("credits", json!({"remaining": 1})),
-        ("ratelimits", json!([])),
         ("keyId", json!("key_1")),
     ];
     for (place, value) in bad {

@@ -1,5 +1,7 @@
 //! Serving: workers, background tasks, the drain at the end.
 
+mod background;
+
 use crate::app::App;
 use crate::http;
 use crate::http::contract::Contract;
@@ -17,12 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::sleep;
-use tokio::time::timeout;
 
-/// How often gathered uses are written.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Longest time that the end waits for what was gathered to be written.
-const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for the ledger, which has nothing to do then unless the drain was cut short.
+const LAST_SPENDS: Duration = Duration::from_secs(1);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
@@ -44,6 +43,8 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     };
     let connections = usize::try_from(settings.max_connections).unwrap_or(usize::MAX).div_ceil(workers);
     let read_timeout = Duration::from_millis(settings.read_timeout_ms);
+    // Before the first request: a limit that had forgotten what was used would let it pass.
+    let background = background::start(&app).await;
     let server = HttpServer::new(move || {
         actix_web::App::new().app_data(state.clone()).wrap(from_fn(observe)).configure(http::mount)
     })
@@ -56,16 +57,11 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     .listen(listener)?
     .run();
     let handle = server.handle();
-    let flusher = actix_web::rt::spawn(flush_forever(Arc::clone(&app)));
     let serving = actix_web::rt::spawn(server);
     stop.await;
     drain(&app, &handle).await;
-    flusher.abort();
-    match timeout(LAST_FLUSH, app.last_used.flush(&app.db)).await {
-        Ok(Ok(())) => (),
-        Ok(Err(error)) => tracing::warn!(?error, "the last uses of keys were not written"),
-        Err(_elapsed) => tracing::warn!("the last uses of keys were not written in time"),
-    }
+    app.ledger.stop(LAST_SPENDS).await;
+    background.end().await;
     serving.await.map_err(io::Error::other)?
 }
 
@@ -98,13 +94,4 @@ async fn quiet(app: &App, deadline: Instant) -> bool {
         sleep(Duration::from_millis(5)).await;
     }
     true
-}
-
-async fn flush_forever(app: Arc<App>) {
-    loop {
-        sleep(FLUSH_EVERY).await;
-        if let Err(error) = app.last_used.flush(&app.db).await {
-            tracing::warn!(?error, "the last uses of keys were not written yet");
-        }
-    }
 }
