@@ -80,6 +80,9 @@ fn matches(shown: &str, printed: &str) -> bool {
 /// A server as `keyward dev` leaves it: a workspace `default`, an admin root key in `.keyward/root-key`, here below `folder`.
 fn like_dev(folder: &Path) -> Server {
     let server = Options::default().database(postgres::fresh_database()).start();
+    // The README counts by the hour: none ends between two of its commands.
+    let hour_ms = 3_600_000;
+    server.clock.advance(chrono::Duration::milliseconds(hour_ms - server.clock.now().timestamp_millis() % hour_ms));
     operate(&server, |tx| root_keys::bootstrap(tx, &Plaintext::new(ROOT_KEY)));
     fs::create_dir(folder.join(".keyward")).unwrap();
     fs::write(folder.join(".keyward/root-key"), format!("{ROOT_KEY}\n")).unwrap();
@@ -188,7 +191,11 @@ fn its_service_lets_valid_keys_in_and_nobody_when_keyward_is_away() {
     assert_eq!(status_of(&url, Some(plaintext)), Some(200));
     admin.ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "enabled": false}));
     assert_eq!(status_of(&url, Some(plaintext)), Some(403));
-    admin.ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "enabled": true}));
+    admin
+        .ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "enabled": true, "credits": {"remaining": 1}}));
+    assert_eq!(status_of(&url, Some(plaintext)), Some(200));
+    assert_eq!(status_of(&url, Some(plaintext)), Some(429), "its credit is spent");
+    admin.ok("keys.updateKey", serde_json::json!({"keyId": key["keyId"], "credits": null}));
     server.stop();
     assert_eq!(status_of(&url, Some(plaintext)), Some(503));
 }
