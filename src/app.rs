@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// Connections for verification: one for the loader, one for heartbeats.
 const DATA_PLANE_CONNECTIONS: u32 = 2;
+/// Those, and one each to hear of changes and to spend credits.
+pub const CONNECTIONS_BESIDE_THE_POOL: u32 = DATA_PLANE_CONNECTIONS + 2;
 
 /// One process.
 #[derive(Debug)]

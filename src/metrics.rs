@@ -43,7 +43,7 @@ pub struct Metrics {
     events: EventCounters,
     events_waiting: IntGauge,
     cache_entries: IntGaugeVec,
-    cache_lookups: IntGaugeVec,
+    cache_lookups: IntCounterVec,
     cache_staleness: Gauge,
     cache_trusted: IntGauge,
 }
@@ -181,8 +181,8 @@ impl Metrics {
                 Opts::new("keyward_cache_entries", "What is remembered, by kind: keys, texts that are none, root keys"),
                 &["kind"],
             )?,
-            cache_lookups: IntGaugeVec::new(
-                Opts::new("keyward_cache_lookups", "Lookups of keys and root keys since the start, by result"),
+            cache_lookups: IntCounterVec::new(
+                Opts::new("keyward_cache_lookups_total", "Lookups of keys and root keys, by result"),
                 &["result"],
             )?,
             cache_staleness: Gauge::new(
@@ -266,7 +266,8 @@ impl Metrics {
             self.cache_entries.with_label_values(&[kind]).set(number(count));
         }
         for (result, count) in [("hit", state.hits), ("miss", state.misses)] {
-            self.cache_lookups.with_label_values(&[result]).set(number(count));
+            let counter = self.cache_lookups.with_label_values(&[result]);
+            counter.inc_by(count.saturating_sub(counter.get()));
         }
         self.cache_staleness.set(state.staleness.map_or(-1.0, |staleness| staleness.as_secs_f64()));
         self.cache_trusted.set(i64::from(state.trusted));

@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Bounds of the time between two heartbeats.
 const FASTEST: Duration = Duration::from_millis(50);
 const SLOWEST: Duration = Duration::from_secs(1);
+/// A busy machine may be late; whoever reconnects forgets everything.
+const LEAST_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a lost connection rests before the next attempt.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
@@ -41,7 +43,8 @@ impl Listener {
     /// # Errors
     /// The operating system gives no thread.
     pub fn start(url: &str, cache: &Arc<Cache>, max_staleness: Duration) -> std::io::Result<Self> {
-        let every = (max_staleness / 5).clamp(FASTEST, SLOWEST);
+        // Without a bound nothing depends on them but the log.
+        let every = if max_staleness.is_zero() { SLOWEST } else { (max_staleness / 5).clamp(FASTEST, SLOWEST) };
         let node = uuid::Uuid::now_v7().simple().to_string();
         let (stop, stopped) = mpsc::sync_channel(1);
         let listening = Listening { url: url.to_owned(), cache: Arc::clone(cache), node: node.clone(), every, stopped };
@@ -107,7 +110,7 @@ impl Listening {
     /// Listens until the end, or until the connection is lost: then it says why.
     fn listen(&self, connection: &mut PgConnection, ever_heard: &mut bool) -> Result<(), String> {
         // Silence is a fault: heartbeats come all the time, unless the way to the database or back is cut.
-        let (mut heard, patience) = (Instant::now(), self.every.saturating_mul(3));
+        let (mut heard, patience) = (Instant::now(), self.every.saturating_mul(3).max(LEAST_PATIENCE));
         loop {
             for notification in connection.notifications_iter() {
                 match notification {
