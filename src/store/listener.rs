@@ -28,6 +28,11 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a lost connection rests before the next attempt.
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
+/// Longest time that one attempt may take; then the next one is made.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(3);
+/// Attempts at most whose answer never came, and whose threads therefore still wait for it.
+const MAX_HANGING: usize = 16;
+
 /// The listening thread. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Listener {
@@ -47,7 +52,8 @@ impl Listener {
         let every = if max_staleness.is_zero() { SLOWEST } else { (max_staleness / 5).clamp(FASTEST, SLOWEST) };
         let node = uuid::Uuid::now_v7().simple().to_string();
         let (stop, stopped) = mpsc::sync_channel(1);
-        let listening = Listening { url: url.to_owned(), cache: Arc::clone(cache), node: node.clone(), every, stopped };
+        let (url, cache, attempts) = (url.to_owned(), Arc::clone(cache), Arc::default());
+        let listening = Listening { url, cache, node: node.clone(), every, stopped, attempts };
         std::thread::Builder::new().name("listener".to_owned()).spawn(move || listening.run())?;
         Ok(Self { _stop: stop, node, every })
     }
@@ -76,6 +82,15 @@ struct Listening {
     node: String,
     every: Duration,
     stopped: Receiver<()>,
+    /// Held by each attempt to subscribe that has not ended.
+    attempts: Arc<()>,
+}
+
+fn subscribe(url: &str) -> Result<PgConnection, String> {
+    let mut connection = database::connect(url)
+        .map_err(|error| error.source.as_ref().map_or_else(|| error.detail.clone(), ToString::to_string))?;
+    connection.batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {HEARTBEATS}")).map_err(|error| error.to_string())?;
+    Ok(connection)
 }
 
 impl Listening {
@@ -98,11 +113,22 @@ impl Listening {
 
     /// Subscribes first and forgets everything then: what changes in between is heard.
     fn subscribe(&self) -> Result<PgConnection, String> {
-        let mut connection = database::connect(&self.url)
-            .map_err(|error| error.source.as_ref().map_or_else(|| error.detail.clone(), ToString::to_string))?;
-        connection
-            .batch_execute(&format!("LISTEN {CHANNEL}; LISTEN {HEARTBEATS}"))
-            .map_err(|error| error.to_string())?;
+        // Waits in a thread of its own: a peer that takes a query and never answers would hold it for ever, and libpq
+        // bounds only the connecting.
+        if Arc::strong_count(&self.attempts) > MAX_HANGING {
+            return Err("too many attempts to listen were never answered".to_owned());
+        }
+        let (url, attempt) = (self.url.clone(), Arc::clone(&self.attempts));
+        let (done, subscribed) = mpsc::sync_channel(1);
+        let attempt = move || {
+            // Whoever waited may have given up: then the connection ends here.
+            let _ = done.send(subscribe(&url));
+            drop(attempt);
+        };
+        std::thread::Builder::new().name("subscribe".to_owned()).spawn(attempt).map_err(|error| error.to_string())?;
+        let connection = subscribed
+            .recv_timeout(SUBSCRIBE_WITHIN)
+            .map_err(|_silent| format!("no answer to LISTEN came for {} ms", SUBSCRIBE_WITHIN.as_millis()))??;
         self.cache.clear();
         Ok(connection)
     }

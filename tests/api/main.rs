@@ -23,6 +23,7 @@ mod edge;
 mod envelope;
 mod exact;
 mod failures;
+mod freshness;
 mod health;
 mod identities;
 mod keys;

@@ -6,6 +6,7 @@ pub mod faulty;
 pub mod fixtures;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod redis;
 pub mod server;
