@@ -22,7 +22,7 @@ use crate::harness::process;
 use crate::harness::proxy::Proxy;
 use crate::harness::proxy::Silent;
 use crate::harness::server::Options;
-use keyward::store::cache::CacheState;
+use keyward::metrics::CacheState;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;

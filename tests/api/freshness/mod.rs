@@ -15,7 +15,7 @@ use crate::harness::World;
 use crate::harness::eventually;
 use crate::harness::process;
 use crate::harness::server::Options;
-use keyward::store::cache::CacheState;
+use keyward::metrics::CacheState;
 use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
