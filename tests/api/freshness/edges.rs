@@ -178,6 +178,7 @@ fn follow_all(what: &str, edges: &[Edge]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_changed_key_is_changed_on_every_node() {
     use Asks::*;
     follow_all(
@@ -261,6 +262,7 @@ fn a_changed_key_is_changed_on_every_node() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_changed_permission_or_role_is_changed_on_every_node() {
     use Asks::*;
     const LACKS: &str = "INSUFFICIENT_PERMISSIONS";
@@ -357,6 +359,7 @@ fn a_changed_permission_or_role_is_changed_on_every_node() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_changed_owner_is_changed_on_every_node() {
     use Asks::*;
     const LACKS: &str = "INSUFFICIENT_PERMISSIONS";
@@ -440,6 +443,7 @@ fn a_changed_owner_is_changed_on_every_node() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_changed_api_root_key_workspace_or_override_is_changed_on_every_node() {
     use Asks::*;
     fn enable(scene: &Scene<'_>, enabled: bool) {

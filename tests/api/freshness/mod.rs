@@ -141,6 +141,7 @@ fn enable(world: &World<'_>, id: &str, enabled: bool) -> Instant {
 }
 
 /// Prints what was measured, for those who run the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "it is shown on request")]
 fn report(what: &str, mut lags: Vec<Duration>) {
     lags.sort_unstable();
     let at = |share: usize| lags.get(lags.len() * share / 100).or(lags.last());

@@ -11,7 +11,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -24,9 +23,10 @@ const MAX_CONNECTIONS: usize = 200;
 const NOTIFICATION: u8 = b'A';
 
 /// What is not forwarded although its connection stays open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Silent {
     /// Everything is forwarded.
+    #[default]
     None,
     /// Connections on which the client has sent `LISTEN`.
     Listening,
@@ -37,7 +37,7 @@ pub enum Silent {
 #[derive(Default)]
 struct Switches {
     delay_ms: AtomicU64,
-    silent: AtomicU8,
+    silent: Mutex<Silent>,
     refuses: AtomicBool,
     is_deaf: AtomicBool,
     over: AtomicBool,
@@ -120,7 +120,7 @@ impl Proxy {
 
     /// Stops forwarding without closing anything, until it is told otherwise. What was held back is forwarded then.
     pub fn silence(&self, silent: Silent) {
-        self.switches.silent.store(silent as u8, Ordering::SeqCst);
+        *self.switches.silent.lock().unwrap() = silent;
     }
 
     /// The connections that are silent now stay so for ever, as when a router has lost its state. New ones are not silent.
@@ -173,9 +173,11 @@ impl Drop for Proxy {
 
 impl Link {
     fn is_silent(&self, switches: &Switches) -> bool {
-        let silent = switches.silent.load(Ordering::SeqCst);
-        let here =
-            silent == Silent::All as u8 || silent == Silent::Listening as u8 && self.listens.load(Ordering::SeqCst);
+        let here = match *switches.silent.lock().unwrap() {
+            Silent::None => false,
+            Silent::Listening => self.listens.load(Ordering::SeqCst),
+            Silent::All => true,
+        };
         here || self.is_lost.load(Ordering::SeqCst)
     }
 
