@@ -116,24 +116,33 @@ fn a_row_that_somebody_holds_holds_up_no_other_key() {
 #[test]
 fn a_deadlock_with_somebody_else_is_survived() {
     let database = postgres::fresh_database();
-    // Before the ledger's own bound on locks, so that it meets the deadlock.
+    // Late enough that both wait by then, and long before the ledger's own bound on locks.
     postgres::execute(
         &database,
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 200', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 1500', current_database()); END $$",
     );
-    let server = Options::default().database(&database).start();
+    let server = Options::default().flags("--database-timeout-ms 40000").database(&database).start();
     let world = World::on(&server);
-    let (a, b) = (limited(&world, 10, None), limited(&world, 10, None));
+    let (a, b, other) = (limited(&world, 10, None), limited(&world, 10, None), limited(&world, 10, None));
     let (first, second) = if a.id < b.id { (a, b) } else { (b, a) };
     let row = |key: &MadeKey| format!("SELECT * FROM credits WHERE key_id = '{}' FOR UPDATE", key.id);
     // The others go the other way than the ledger, which locks in the order of keys.
     let mut others = Locked::by(&database, &row(&second));
+    // They do not look for a deadlock: the ledger is the one who is refused.
+    assert!(others.also("SET deadlock_timeout = 60000"));
     thread::scope(|scope| {
-        let spends = scope.spawn(|| spend_each(&server, &[(&first, 1), (&second, 1)]));
         let waiting =
             "SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        // While the ledger is held up by another key both spends queue: they come into one batch.
+        let gate = Locked::by(&database, &row(&other));
+        let held_up = scope.spawn(|| spend_one(&server, &other, 1));
+        eventually("the ledger waits", || (!world.rows(waiting).is_empty()).then_some(()));
+        let spends = scope.spawn(|| spend_each(&server, &[(&first, 1), (&second, 1)]));
+        eventually("both queue", || (server.app.metrics.ledger.queued.get() == 2).then_some(()));
+        gate.release();
+        assert_eq!(held_up.join().unwrap(), Ok(Spent::Left(9)));
         eventually("the ledger waits for the second row", || (!world.rows(waiting).is_empty()).then_some(()));
-        others.also(&row(&first));
+        assert!(others.also(&row(&first)), "it was not the ledger that was refused");
         others.release();
         assert_eq!(spends.join().unwrap(), [Ok(Spent::Left(9)), Ok(Spent::Left(9))]);
     });
