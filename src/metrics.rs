@@ -128,6 +128,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Two metrics of one name: a bug.
+    #[expect(clippy::too_many_lines, reason = "a list of metrics, each in its few lines")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),

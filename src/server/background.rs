@@ -119,18 +119,24 @@ async fn write_events(app: Arc<App>, mut stop: Stop) {
         if last {
             break;
         }
-        if let Err(error) = app.events.flush(&app.db).await {
-            tracing::warn!(?error, cause = ?error.source, waiting = app.events.waiting(), "events were not written yet");
-            // Whoever could not write is not woken by what comes in.
-            if stop.after(FLUSH_EVERY).await {
-                break;
-            }
+        // Whoever could not write is not woken by what comes in.
+        if !write_batch(&app).await && stop.after(FLUSH_EVERY).await {
+            break;
         }
     }
     let left = app.events.finish(&app.db, LAST, LAST_EVENTS).await;
     if left > 0 {
         tracing::warn!(left, "events of verifications were lost: they were not written in time");
     }
+}
+
+/// Whether it worked.
+async fn write_batch(app: &App) -> bool {
+    let written = app.events.flush(&app.db).await;
+    if let Err(error) = &written {
+        tracing::warn!(?error, cause = ?error.source, waiting = app.events.waiting(), "events were not written yet");
+    }
+    written.is_ok()
 }
 
 async fn maintain(app: Arc<App>, mut stop: Stop) {

@@ -113,33 +113,35 @@ fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>) {
 }
 
 fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>) {
-    let mut keys: HashMap<(WorkspaceId, Hash), Vec<Answer<Snapshot>>> = HashMap::new();
+    let mut keys: HashMap<WorkspaceId, HashMap<Hash, Vec<Answer<Snapshot>>>> = HashMap::new();
     let mut root_keys: HashMap<Hash, Vec<Answer<Authenticated>>> = HashMap::new();
     for wanted in batch {
         match wanted {
-            Wanted::Key(workspace, hash, answer) => keys.entry((workspace, hash)).or_default().push(answer),
+            Wanted::Key(workspace, hash, answer) => {
+                keys.entry(workspace).or_default().entry(hash).or_default().push(answer);
+            }
             Wanted::RootKey(hash, answer) => root_keys.entry(hash).or_default().push(answer),
         }
     }
     if !root_keys.is_empty() {
         load_root_keys(db, cache, root_keys);
     }
-    if !keys.is_empty() {
-        load_keys(db, cache, keys);
+    for (workspace, wanted) in keys {
+        load_keys(db, cache, &workspace, wanted);
     }
 }
 
-fn load_keys(db: &Db, cache: &Cache, wanted: HashMap<(WorkspaceId, Hash), Vec<Answer<Snapshot>>>) {
+fn load_keys(db: &Db, cache: &Cache, workspace: &WorkspaceId, wanted: HashMap<Hash, Vec<Answer<Snapshot>>>) {
     let begun = cache.begin();
-    let names: Vec<_> = wanted.keys().cloned().collect();
-    let found = db.read_now(|tx| Ok(snapshot::load_all(tx, &names)?));
+    let hashes: Vec<_> = wanted.keys().copied().collect();
+    let found = db.read_now(|tx| Ok(snapshot::load_all(tx, workspace, &hashes)?));
     let found: std::result::Result<HashMap<_, _>, _> = found
-        .map(|found| found.into_iter().map(|(name, snapshot)| (name, Arc::new(snapshot))).collect())
+        .map(|found| found.into_iter().map(|(hash, snapshot)| (hash, Arc::new(snapshot))).collect())
         .map_err(Arc::new);
-    for (name, answers) in wanted {
-        let result = found.as_ref().map(|found| found.get(&name).cloned()).map_err(Arc::clone);
+    for (hash, answers) in wanted {
+        let result = found.as_ref().map(|found| found.get(&hash).cloned()).map_err(Arc::clone);
         if let Ok(snapshot) = &result {
-            cache.remember_key(begun, &name.0, &name.1, snapshot.as_ref());
+            cache.remember_key(begun, workspace, &hash, snapshot.as_ref());
         }
         for answer in answers {
             // Whoever has given up meanwhile does not care.

@@ -22,8 +22,8 @@ pub(in crate::store) struct Manager {
     pub(in crate::store) url: String,
     /// Bound of one statement.
     pub(in crate::store) statement_timeout: Duration,
-    /// Whether few statements are run again and again, each by its one index: then they are planned once a connection, and
-    /// tables whose statistics are old or absent change nothing of it.
+    /// Whether few statements are run again and again, each by its one index: then they are planned once a connection, tables
+    /// joined in the order of the text. A plan made while a table was small may not be one that reads all of it.
     pub(in crate::store) fixed_plans: bool,
 }
 
@@ -63,7 +63,7 @@ impl r2d2::ManageConnection for Manager {
             connection
                 .batch_execute(
                     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-                     SET enable_hashjoin = off; SET enable_mergejoin = off",
+                     SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1",
                 )
                 .map_err(diesel::r2d2::Error::QueryError)?;
         }

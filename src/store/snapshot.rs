@@ -16,9 +16,7 @@ use crate::model::secret::Hash;
 use crate::model::verification::Subject;
 use crate::store::access;
 use crate::store::tx::Tx;
-use diesel::AppearsOnTable;
 use diesel::BoolExpressionMethods;
-use diesel::Expression;
 use diesel::ExpressionMethods;
 use diesel::JoinOnDsl;
 use diesel::NullableExpressionMethods;
@@ -28,16 +26,6 @@ use diesel::QueryDsl;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
-use diesel::expression::ValidGrouping;
-use diesel::expression::is_aggregate;
-use diesel::pg::Pg;
-use diesel::query_builder::AstPass;
-use diesel::query_builder::QueryFragment;
-use diesel::query_builder::QueryId;
-use diesel::sql_types::Array;
-use diesel::sql_types::Binary;
-use diesel::sql_types::Bool;
-use diesel::sql_types::Text;
 use std::sync::Arc;
 
 /// A key as verification sees it, parsed.
@@ -63,11 +51,12 @@ pub struct Snapshot {
 
 type Row = (Key, Option<Identity>, Access, Vec<String>, Option<Credits>, Limits);
 
-/// Live keys of live APIs with their live owners. A macro, since the type of such a query cannot be written down.
+/// Live keys of live APIs with their live owners. Each key has an API; the join is an outer one all the same, since so Postgres
+/// can only begin with the keys, which are found by their index. A macro, since the type of such a query cannot be written down.
 macro_rules! live_keys {
     () => {
         keys::table
-            .inner_join(apis::table)
+            .left_join(apis::table)
             .left_join(
                 identities::table
                     .on(keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null())),
@@ -85,29 +74,28 @@ macro_rules! columns {
             Key::as_select(),
             Option::<Identity>::as_select(),
             access::of_key(),
-            apis::ip_whitelist,
+            apis::ip_whitelist.nullable().assume_not_null(),
             Option::<Credits>::as_select(),
             access::limits_of_key(),
         )
     };
 }
 
-/// The live keys of live APIs with these hashes in these workspaces, all by one query.
+/// The live keys of live APIs with these hashes in one workspace, all by one query. The key's own index is what finds them,
+/// whatever Postgres knows of the tables: see `Manager::fixed_plans`.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_all(tx: &mut Tx<'_>, names: &[(WorkspaceId, Hash)]) -> QueryResult<Vec<((WorkspaceId, Hash), Snapshot)>> {
-    let wanted = Wanted {
-        workspaces: names.iter().map(|(workspace, _)| workspace.as_str().to_owned()).collect(),
-        hashes: names.iter().map(|(_, hash)| hash.as_bytes().to_vec()).collect(),
-    };
+pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> QueryResult<Vec<(Hash, Snapshot)>> {
+    let hashes: Vec<_> = hashes.iter().map(Hash::as_bytes).collect();
     let rows: Vec<(Vec<u8>, Row)> = live_keys!()
-        .filter(wanted)
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::hash.eq_any(hashes))
         .filter(keys::pending_migration_id.is_null())
         .select((keys::hash, columns!()))
         .load(tx.connection)?;
     let named = rows.into_iter().filter_map(|(hash, row)| Some((Hash::from_bytes(hash.try_into().ok()?), row)));
-    named.map(|(hash, row)| snapshot(row).map(|found| ((found.key.workspace_id.clone(), hash), found))).collect()
+    named.map(|(hash, row)| snapshot(row).map(|found| (hash, found))).collect()
 }
 
 /// The live key of a live API with this hash.
@@ -164,32 +152,3 @@ fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResu
         ip_whitelist: (!list.is_empty()).then_some(list),
     })
 }
-
-/// Whether the row `keys` of the query that it stands in is one of these: its text is always the same, so that it stays
-/// prepared however many are asked for.
-#[derive(Debug, QueryId)]
-struct Wanted {
-    workspaces: Vec<String>,
-    hashes: Vec<Vec<u8>>,
-}
-
-impl Expression for Wanted {
-    type SqlType = Bool;
-}
-
-impl QueryFragment<Pg> for Wanted {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(keys.workspace_id, keys.hash) IN (SELECT * FROM unnest(");
-        out.push_bind_param::<Array<Text>, _>(&self.workspaces)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.hashes)?;
-        out.push_sql("))");
-        Ok(())
-    }
-}
-
-impl ValidGrouping<()> for Wanted {
-    type IsAggregate = is_aggregate::No;
-}
-
-impl<Source> AppearsOnTable<Source> for Wanted {}

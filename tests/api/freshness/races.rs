@@ -28,8 +28,8 @@ use std::thread;
 
 /// What the database says of a key now.
 fn read(world: &World<'_>, hash: &Hash) -> Option<Arc<Snapshot>> {
-    let names = [(world.workspace.clone(), *hash)];
-    let found = world.server.app.db.read_now(|tx| Ok(store::snapshot::load_all(tx, &names)?)).unwrap();
+    let load = |tx: &mut store::tx::Tx<'_>| Ok(store::snapshot::load_all(tx, &world.workspace, &[*hash])?);
+    let found = world.server.app.db.read_now(load).unwrap();
     found.into_iter().next().map(|(_, snapshot)| Arc::new(snapshot))
 }
 
