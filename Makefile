@@ -4,7 +4,7 @@
 need := scripts/need
 drive := tests/sdk/node_modules/.package-lock.json
 
-.PHONY: help dev test soak lint fuzz tables clean
+.PHONY: help dev test soak lint fuzz bench tables clean
 
 help:
 	@echo 'make dev     start everything on this machine: a private Postgres in .keyward/, a root key, the server (ARGS=…)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make soak    the tests of exact numbers under faults, for many rounds and in a release build (ROUNDS=20)'
 	@echo 'make lint    formatting, clippy and documentation, warnings are errors'
 	@echo 'make fuzz    two minutes of generated requests against a server of its own'
+	@echo 'make bench   what a verification costs, next to a bare handler (ARGS=--help shows what can be chosen)'
 	@echo 'make tables  write the tables of README.md and the code map of src/lib.rs anew'
 	@echo 'make clean   remove what was built'
 
@@ -36,6 +37,10 @@ lint:
 
 fuzz:
 	@$(need) build postgres python -- scripts/fuzz
+
+# Nobody else should be working on the machine meanwhile.
+bench:
+	@exec $(need) build postgres -- cargo bench --locked --bench http -- $(ARGS)
 
 tables:
 	@KEYWARD_TEST_UPDATE=1 $(need) build postgres -- cargo test --locked --quiet --test api -- readme::tables:: codemap::

@@ -2,6 +2,8 @@
 
 use crate::config::Malformed;
 use crate::config::Settings;
+use crate::domain::events;
+use crate::domain::events::Events;
 use crate::domain::last_used::LastUsed;
 use crate::domain::nodes::Nodes;
 use crate::limiter::Limiter;
@@ -11,9 +13,12 @@ use crate::limiter::redis::Redis;
 use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::master_key::MasterKeys;
+use crate::store::cache::Cache;
 use crate::store::database::Db;
 use crate::store::database::PoolSettings;
 use crate::store::ledger::Ledger;
+use crate::store::listener::Listener;
+use crate::store::loader::Loader;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -21,6 +26,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// Connections for verification: one for the loader, one for heartbeats.
+const DATA_PLANE_CONNECTIONS: u32 = 2;
+/// Those, and one each to hear of changes and to spend credits.
+pub const CONNECTIONS_BESIDE_THE_POOL: u32 = DATA_PLANE_CONNECTIONS + 2;
 
 /// One process.
 #[derive(Debug)]
@@ -37,13 +47,23 @@ pub struct App {
     pub edge: Edge,
     /// What is counted.
     pub metrics: Metrics,
+    /// The database for verification: with connections of its own, which nothing else waits for.
+    pub data_plane: Db,
+    /// What is remembered of keys and root keys.
+    pub cache: Arc<Cache>,
+    /// Loads what is not.
+    pub loader: Loader,
+    /// Hears what other nodes change.
+    pub listener: Listener,
     /// Where rate limits are counted.
     pub limiter: Arc<Limiter>,
     /// Spends credits.
     pub ledger: Ledger,
     /// The other servers on the database.
     pub nodes: Nodes,
-    /// Uses that wait to be written.
+    /// Verifications that wait to be written.
+    pub events: Events,
+    /// Uses of root keys that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
     begun: AtomicUsize,
@@ -57,15 +77,30 @@ impl App {
     /// A setting that cannot be used; a metric that cannot be registered: a bug. A system that starts no further thread.
     pub fn new(settings: Settings, database_url: &str, master_keys: MasterKeys, clock: Clock) -> Result<Self, Unwired> {
         let metrics = Metrics::new()?;
-        let pool = PoolSettings { connections: settings.database_connections, deadline: settings.database_timeout() };
-        let db = Db::open(database_url, pool, clock.clone());
+        let pool = PoolSettings {
+            connections: settings.database_connections,
+            deadline: settings.database_timeout(),
+            fixed_plans: false,
+        };
+        let cache =
+            Arc::new(Cache::new(usize::try_from(settings.cache_entries).unwrap_or(usize::MAX), settings.max_staleness));
+        let db = Db::open(database_url, pool, clock.clone()).telling(Arc::clone(&cache));
+        let few = PoolSettings { connections: DATA_PLANE_CONNECTIONS, fixed_plans: true, ..pool };
+        let data_plane = Db::open(database_url, few, clock.clone());
+        let loader = Loader::start(data_plane.clone(), Arc::clone(&cache), settings.database_timeout())?;
+        let listener = Listener::start(database_url, &cache, settings.max_staleness)?;
         let limiter = limiter(&settings)?;
         Ok(Self {
             nodes: Nodes::new(limiter.place()),
             limiter: Arc::new(limiter),
             ledger: Ledger::open(database_url, settings.database_timeout(), clock.clone(), metrics.ledger.clone())?,
             db,
+            data_plane,
+            cache,
+            loader,
+            listener,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
+            events: Events::new(events::QUEUE, metrics.events()),
             metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),

@@ -3,6 +3,7 @@
 use crate::model::address::AddressList;
 use crate::model::master_key::MasterKeys;
 use crate::model::secret::Plaintext;
+use crate::model::usage::Retention;
 use clap::Args;
 use clap::ValueEnum;
 use std::fmt;
@@ -39,7 +40,7 @@ pub struct Settings {
     /// Threads that serve requests; 0 is one a core
     #[arg(long, env = "KEYWARD_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub workers: u16,
-    /// Connections to the database at most
+    /// Connections of the pool to the database at most; four more are kept for verification
     #[arg(long, env = "KEYWARD_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_connections: u32,
     /// Longest time that one request may spend on the database, milliseconds; then it is answered 503. An import may spend
@@ -64,6 +65,13 @@ pub struct Settings {
     /// Failed authentications per minute and client address; further failing calls are answered 429. 0 is no limit
     #[arg(long, env = "KEYWARD_AUTH_FAILURES_PER_MINUTE", default_value_t = 60)]
     pub auth_failures_per_minute: u32,
+    /// Keys that are remembered at most, so that verifying one again asks nobody
+    #[arg(long, env = "KEYWARD_CACHE_ENTRIES", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub cache_entries: u32,
+    /// How long a node that hears of no changes may use what it remembers; then it asks the database, and answers 503 if it
+    /// cannot. No revoked key verifies for longer than this. 0s remembers nothing
+    #[arg(long, env = "KEYWARD_MAX_STALENESS", default_value = "5s", value_parser = span, value_name = "DURATION")]
+    pub max_staleness: Duration,
     /// Rate-limit counters that are kept in memory at most, without Redis; calls that need a further one are treated as
     /// KEYWARD_RATELIMIT_ON_ERROR says
     #[arg(long, env = "KEYWARD_RATELIMIT_COUNTERS", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
@@ -101,12 +109,25 @@ pub struct Settings {
     /// Longest time that requests in flight get to end when the server stops, milliseconds
     #[arg(long, env = "KEYWARD_DRAIN_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=600_000))]
     pub drain_timeout_ms: u64,
+    /// Days that single verifications are kept, the current one not counted
+    #[arg(long, env = "KEYWARD_EVENTS_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub events_retention_days: u32,
+    /// Days that counts of verifications by the hour are kept, the current one not counted
+    #[arg(long, env = "KEYWARD_USAGE_HOURLY_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub usage_hourly_retention_days: u32,
+    /// Days that counts of verifications by the day are kept, the current one not counted; 0 is for ever
+    #[arg(long, env = "KEYWARD_USAGE_DAILY_RETENTION_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub usage_daily_retention_days: u32,
     /// Whether the database is migrated at start
     #[arg(long, env = "KEYWARD_MIGRATE", default_value_t = true, action = clap::ArgAction::Set, value_name = "true|false")]
     pub migrate: bool,
     /// What is logged: a level, or `target=level` pairs separated by commas
     #[arg(long, env = "KEYWARD_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+    /// Whether there is also a log line for each verification that is VALID and each rate limit that is passed; metrics count
+    /// them, and whatever is refused or fails has its line in any case
+    #[arg(long, env = "KEYWARD_LOG_VERIFICATIONS", default_value_t = false, action = clap::ArgAction::Set, value_name = "true|false")]
+    pub log_verifications: bool,
     /// How it is logged; `auto` is text on a terminal and JSON elsewhere
     #[arg(long, env = "KEYWARD_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
@@ -281,10 +302,36 @@ impl Settings {
         format!("{}/", self.error_docs_url.trim_end_matches('/'))
     }
 
+    /// How long usage is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            events_days: self.events_retention_days,
+            hourly_days: self.usage_hourly_retention_days,
+            daily_days: Some(self.usage_daily_retention_days).filter(|days| *days > 0),
+        }
+    }
+
     /// Bound of one request's stay in the store.
     #[must_use]
     pub fn database_timeout(&self) -> Duration {
         Duration::from_millis(self.database_timeout_ms)
+    }
+}
+
+/// A span of time as people write it: `5s`, `500ms`, `1m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_ms = match text.strip_prefix(digits) {
+        Some("ms") => 1,
+        Some("s") => 1000,
+        Some("m") => 60_000,
+        Some(_) | None => return Err("expected a number with ms, s or m, like 5s".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_malformed| "expected a number with ms, s or m, like 5s".to_owned())?;
+    match number.saturating_mul(unit_ms) {
+        ms @ 0..=3_600_000 => Ok(Duration::from_millis(ms)),
+        _ => Err("is longer than an hour".to_owned()),
     }
 }
 

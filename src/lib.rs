@@ -104,14 +104,16 @@
 //! domain/             What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
 //!   apis              APIs (contract/apis.md, decisions.md "Additions").
 //!   counters          Counters of the limiter in memory outlive the process: loaded before it decides, written every second, in order at the end.
+//!   events            Events of verifications: gathered in a bounded queue, written in batches, off the request's path.
 //!   identities        Identities (contract/identities.md, decisions.md "Additions").
-//!   last_used         When keys and root keys were last used: gathered in memory, written in batches, off the request's path.
+//!   last_used         When root keys were last used: gathered in memory, written in batches, off the request's path. Of keys their events tell.
 //!   master_keys       Changing the master key: every recoverable key is opened and sealed again under the first key of the ring.
 //!   migrations        Migrations: from where keys are imported (contract/keys.md section 13, decisions.md #32).
 //!   nodes             The other servers on this database: whether rate limits are counted together with them (decisions.md #45).
 //!   permissions       Permissions (contract/permissions.md).
 //!   rate_limits       Rules on the rate limits that requests define (keys.md section 4, identities.md).
 //!   roles             Roles (contract/permissions.md).
+//!   usage             `analytics.getUsage` (contract/analytics.md, decisions.md "Additions"), and the upkeep of its tables.
 //!   workspaces        Workspaces, which the operator makes.
 //!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
 //!     create          `keys.createKey` (keys.md section 5, decisions.md rule 5).
@@ -153,6 +155,8 @@
 //!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
+//!   analytics/        `analytics.*` on the wire.
+//!     get_usage       `analytics.getUsage`.
 //!   apis/             `apis.*` on the wire.
 //!     create          `apis.createApi`.
 //!     delete          `apis.deleteApi`.
@@ -252,7 +256,9 @@
 //!   root_key          Root keys: the credentials that may call Keyward's operations (decisions.md #21, #22).
 //!   schema            The tables as diesel sees them. A test compares this file with the migrated database.
 //!   secret            Secrets: plaintexts that do not print themselves, their hashes, and how they are made.
+//!   usage             Usage: counts of verifications in buckets of an hour, a day or a month, UTC.
 //!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
+//!   verification      One verification of a known key, as it is kept: who, when, what came of it.
 //!   workspace         The workspace: the tenant that everything belongs to.
 //!   credits/          Credits: how often a key may still be used, and the refills that its balance gets by the calendar (keys.md section 9,
 //!     tests           The calendar of refills, by tables and against a model that walks day by day.
@@ -267,15 +273,19 @@
 //!   counters          Counters of limiters in memory, as they outlive the process.
 //!   credits           Balances of limited keys, as the control plane sets them. Spends are the ledger's.
 //!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
+//!   events            Events of verifications, written in batches: the events, their sums by hour and by day, and when keys were last used, in
 //!   health            What `doctor` wants to know of the database.
 //!   identities        Identities.
 //!   imports           Imports: migrations, keys that come many at once with a foreign hash, and the first verification that makes one native.
 //!   keys              Keys.
 //!   links             Who holds what: permissions and roles of keys and identities, permissions of roles. One table each, one set of queries.
+//!   listener          Hears what other nodes changed: LISTEN on a connection of its own, and a heartbeat through the database that proves it.
+//!   loader            The loader: concurrent misses of the cache share one query. While it is in flight the next ones gather.
 //!   migrations        Migrations: embedded, forward only, one node at a time under an advisory lock.
 //!   namespaces        Namespaces of rate limits.
 //!   nodes             Servers on this database, by the database's own clock.
 //!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
+//!   partitions        Upkeep of the tables of usage: partitions made ahead of their days and dropped after them, old sums deleted.
 //!   permissions       Permissions.
 //!   pool              Connections of the pool. One that has rested is tested before it is handed out; one that was used a moment ago is not,
 //!   rate_limits       Rate limits of keys and identities.
@@ -284,7 +294,10 @@
 //!   sealed_keys       Sealed copies of recoverable keys.
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
 //!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
+//!   usage             Usage: sums of verifications by hour and by day.
 //!   workspaces        Workspaces.
+//!   cache/            What this node remembers of keys and root keys, so that verifying a known key asks nobody. It forgets what changed, and
+//!     slots           When what was last changed, in the numbers of this process: how an entry of the cache knows that it is out of date.
 //!   ledger/           The ledger: spends of credits by group commit, durable before they are answered.
 //!     queue           The queue of the ledger: bounded, taken from by one thread, refused at once when it is full.
 //!     session         The ledger's own connection: opened when it is needed, tested when it has rested, given up when it failed.

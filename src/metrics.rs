@@ -3,6 +3,7 @@
 use crate::config::OnError;
 use crate::model::verdict::Outcome;
 use prometheus::Encoder;
+use prometheus::Gauge;
 use prometheus::Histogram;
 use prometheus::HistogramOpts;
 use prometheus::HistogramVec;
@@ -39,6 +40,31 @@ pub struct Metrics {
     redis_errors: IntCounter,
     nodes: IntGauge,
     uncoordinated: IntGauge,
+    events: EventCounters,
+    events_waiting: IntGauge,
+    cache_entries: IntGaugeVec,
+    cache_lookups: IntCounterVec,
+    cache_staleness: Gauge,
+    cache_trusted: IntGauge,
+}
+
+/// What the cache says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheState {
+    /// Keys that are remembered.
+    pub keys: u64,
+    /// Texts of which it is remembered that they are no key.
+    pub absent: u64,
+    /// Root keys that are remembered.
+    pub root_keys: u64,
+    /// Answers that were remembered, ever.
+    pub hits: u64,
+    /// Answers that the database had to give, ever.
+    pub misses: u64,
+    /// How old the proof is that every change has arrived; `None` if there never was one.
+    pub staleness: Option<Duration>,
+    /// Whether what is remembered is used.
+    pub trusted: bool,
 }
 
 /// What the ledger counts: how well spends share commits, and whether they pile up.
@@ -88,11 +114,21 @@ pub struct LimiterState {
     pub redis_errors: u64,
 }
 
+/// What becomes of events of verifications.
+#[derive(Clone, Debug)]
+pub struct EventCounters {
+    /// They are in the database.
+    pub written: IntCounter,
+    /// There was no room for them in the queue.
+    pub dropped: IntCounter,
+}
+
 impl Metrics {
     /// Registers all metrics; every outcome is there from the start, with 0.
     ///
     /// # Errors
     /// Two metrics of one name: a bug.
+    #[expect(clippy::too_many_lines, reason = "a list of metrics, each in its few lines")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),
@@ -135,6 +171,27 @@ impl Metrics {
                 "keyward_ratelimits_uncoordinated",
                 "1 if other servers use the database and this one counts rate limits for itself",
             )?,
+            events: EventCounters {
+                written: IntCounter::new("keyward_events_written_total", "Events of verifications that were stored")?,
+                dropped: IntCounter::new(
+                    "keyward_events_dropped_total",
+                    "Events of verifications that were lost because the queue was full",
+                )?,
+            },
+            cache_entries: IntGaugeVec::new(
+                Opts::new("keyward_cache_entries", "What is remembered, by kind: keys, texts that are none, root keys"),
+                &["kind"],
+            )?,
+            cache_lookups: IntCounterVec::new(
+                Opts::new("keyward_cache_lookups_total", "Lookups of keys and root keys, by result"),
+                &["result"],
+            )?,
+            cache_staleness: Gauge::new(
+                "keyward_cache_staleness_seconds",
+                "Age of the proof that every change was heard of; -1 if there never was one",
+            )?,
+            cache_trusted: IntGauge::new("keyward_cache_trusted", "1 if what is remembered is used")?,
+            events_waiting: IntGauge::new("keyward_events_waiting", "Events of verifications that wait to be stored")?,
         };
         metrics.ledger.collectors().into_iter().try_for_each(|collector| metrics.registry.register(collector))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
@@ -150,6 +207,13 @@ impl Metrics {
         for decision in [OnError::Allow, OnError::Deny] {
             metrics.fallbacks.with_label_values(&[decision.name()]).inc_by(0);
         }
+        metrics.registry.register(Box::new(metrics.events.written.clone()))?;
+        metrics.registry.register(Box::new(metrics.events.dropped.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_entries.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_lookups.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_staleness.clone()))?;
+        metrics.registry.register(Box::new(metrics.cache_trusted.clone()))?;
         for outcome in Outcome::ALL {
             metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
         }
@@ -165,6 +229,17 @@ impl Metrics {
     /// Counts a verification.
     pub fn verification(&self, outcome: Outcome) {
         self.verifications.with_label_values(&[outcome.code()]).inc();
+    }
+
+    /// Counts what becomes of events.
+    #[must_use]
+    pub fn events(&self) -> EventCounters {
+        self.events.clone()
+    }
+
+    /// Notes how many events wait.
+    pub fn events_waiting(&self, count: usize) {
+        self.events_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes what the pool is doing.
@@ -183,6 +258,20 @@ impl Metrics {
         self.counters.set(i64::try_from(state.counters).unwrap_or(i64::MAX));
         self.evictions.inc_by(state.evicted.saturating_sub(self.evictions.get()));
         self.redis_errors.inc_by(state.redis_errors.saturating_sub(self.redis_errors.get()));
+    }
+
+    /// Notes what the cache says of itself.
+    pub fn cache(&self, state: &CacheState) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (kind, count) in [("keys", state.keys), ("absent", state.absent), ("root_keys", state.root_keys)] {
+            self.cache_entries.with_label_values(&[kind]).set(number(count));
+        }
+        for (result, count) in [("hit", state.hits), ("miss", state.misses)] {
+            let counter = self.cache_lookups.with_label_values(&[result]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.cache_staleness.set(state.staleness.map_or(-1.0, |staleness| staleness.as_secs_f64()));
+        self.cache_trusted.set(i64::from(state.trusted));
     }
 
     /// Notes how many servers live, and whether each counts rate limits for itself.

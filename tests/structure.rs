@@ -94,7 +94,7 @@ fn the_tree_keeps_its_shape() {
 #[test]
 fn files_are_short_and_say_what_they_are() {
     let found: Vec<_> =
-        ["src", "tests"].iter().flat_map(|folder| sources(folder)).flat_map(|file| form(&file)).collect();
+        ["src", "tests", "benches"].iter().flat_map(|folder| sources(folder)).flat_map(|file| form(&file)).collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 

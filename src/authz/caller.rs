@@ -207,6 +207,13 @@ impl Caller {
         self.grants.on(action, api.as_str())
     }
 
+    /// The APIs that one action is held for; `None` is all of them.
+    #[must_use]
+    pub fn covered(&self, action: Action) -> Option<Vec<ApiId>> {
+        let ids = || self.grants.ids(action).into_iter().map(ApiId::from_text).collect();
+        (!self.grants.everywhere(action)).then(ids)
+    }
+
     /// Whether everything that the operation needs of identities is held for this one.
     #[must_use]
     pub fn reaches(&self, identity: &IdentityId) -> bool {

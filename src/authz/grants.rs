@@ -44,6 +44,12 @@ impl Grants {
         self.everywhere(action) || self.somewhere.get(&action).is_some_and(|ids| ids.contains(id))
     }
 
+    /// The ids that an action is held for one by one, in order.
+    #[must_use]
+    pub fn ids(&self, action: Action) -> BTreeSet<&str> {
+        self.somewhere.get(&action).into_iter().flatten().map(String::as_str).collect()
+    }
+
     /// Whether an action is held for any resource at all.
     #[must_use]
     pub fn anywhere(&self, action: Action) -> bool {

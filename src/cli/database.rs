@@ -117,6 +117,10 @@ impl Opened {
     }
 
     fn db(&self) -> Db {
-        Db::open(self.url.reveal(), PoolSettings { connections: 1, deadline: DEADLINE }, Clock::system())
+        Db::open(
+            self.url.reveal(),
+            PoolSettings { connections: 1, deadline: DEADLINE, fixed_plans: false },
+            Clock::system(),
+        )
     }
 }

@@ -132,7 +132,7 @@ fn own_root_key(app: &App, file: &Path) -> Result<Option<Plaintext>, Failure> {
     if let Ok(text) = std::fs::read_to_string(file) {
         let hash = Plaintext::new(text.trim()).hash();
         // One that is known and refused, since its workspace is disabled say, is not helped by a second one.
-        let known = app.db.read_now(|tx| root_keys::authenticate(tx, &hash));
+        let known = app.db.read_now(|tx| root_keys::admitted(tx, &hash));
         if !known.is_err_and(|error| error.code == Code::RootKeyNotFound) {
             return Ok(None);
         }

@@ -1,5 +1,6 @@
 //! `keyward doctor`: checks what a server needs, and says what to do.
 
+use crate::app::CONNECTIONS_BESIDE_THE_POOL;
 use crate::cli::database::Opened;
 use crate::cli::database::Reach;
 use crate::cli::output::Failure;
@@ -112,10 +113,11 @@ fn check_database(opened: &Opened, ring: &MasterKeys, settings: &Settings) -> Ve
         );
         Finding::of("durability", Level::Warning, detail)
     });
-    if let Some(most) = health.max_connections.parse::<u32>().ok().filter(|most| *most < settings.database_connections)
-    {
+    let needed = settings.database_connections.saturating_add(CONNECTIONS_BESIDE_THE_POOL);
+    if let Some(most) = health.max_connections.parse::<u32>().ok().filter(|most| *most < needed) {
         let detail = format!(
-            "Postgres takes {most} connections and KEYWARD_DATABASE_CONNECTIONS is {}",
+            "Postgres takes {most} connections and a server wants {needed}: KEYWARD_DATABASE_CONNECTIONS, which is {}, and \
+             {CONNECTIONS_BESIDE_THE_POOL} more",
             settings.database_connections
         );
         findings.push(Finding::of("connections", Level::Warning, detail));

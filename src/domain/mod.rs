@@ -2,6 +2,7 @@
 
 pub mod apis;
 pub mod counters;
+pub mod events;
 pub mod identities;
 pub mod keys;
 pub mod last_used;
@@ -13,5 +14,6 @@ pub mod rate_limits;
 pub mod ratelimit;
 pub mod roles;
 pub mod root_keys;
+pub mod usage;
 pub mod verify;
 pub mod workspaces;

@@ -58,13 +58,23 @@ pub struct Reply<T> {
     pub data: Option<T>,
     /// `pagination.cursor`; the outer `None` is no list.
     pub next: Option<Option<String>>,
+    /// Whether it is one of very many of its kind, which metrics count and the log need not name.
+    pub routine: bool,
 }
 
 impl<T> Reply<T> {
     /// An answer that is no list.
     #[must_use]
     pub fn new(data: T) -> Self {
-        Self { data: Some(data), next: None }
+        Self { data: Some(data), next: None, routine: false }
+    }
+}
+
+impl<T> Reply<T> {
+    /// Says that it is one of very many of its kind.
+    #[must_use]
+    pub fn routine(self, routine: bool) -> Self {
+        Self { routine, ..self }
     }
 }
 
@@ -72,7 +82,7 @@ impl Reply<Empty> {
     /// An answer of `meta` alone.
     #[must_use]
     pub fn bare() -> Self {
-        Self { data: None, next: None }
+        Self { data: None, next: None, routine: false }
     }
 }
 
@@ -80,6 +90,6 @@ impl<T> Reply<Vec<T>> {
     /// One page of a list.
     #[must_use]
     pub fn page(page: Page<T>) -> Self {
-        Self { data: Some(page.rows), next: Some(page.next) }
+        Self { data: Some(page.rows), next: Some(page.next), routine: false }
     }
 }

@@ -104,6 +104,9 @@ fn account(state: &State, trace: &Trace, response: &ServiceResponse, begun: Inst
     let status = response.status().as_u16();
     let code = trace.code.map_or("", |code| code.row().path);
     state.app.metrics.request(trace.operation, status, code, took);
+    if trace.routine && !state.app.settings.log_verifications {
+        return;
+    }
     let root_key = trace.root_key.as_ref().map_or("", |id| id.as_str());
     tracing::info!(
         request_id = %trace.request_id,

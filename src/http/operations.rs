@@ -23,6 +23,7 @@ use crate::authz::action::Action::DeleteRootKey;
 use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::Limit;
 use crate::authz::action::Action::ReadApi;
+use crate::authz::action::Action::ReadApiAnalytics;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
 use crate::authz::action::Action::ReadNamespace;
@@ -40,6 +41,7 @@ use crate::authz::action::Action::UpdatePermission;
 use crate::authz::action::Action::UpdateRole;
 use crate::authz::action::Action::UpdateRootKey;
 use crate::authz::action::Action::VerifyKey;
+use crate::http::analytics;
 use crate::http::apis;
 use crate::http::identities;
 use crate::http::keys;
@@ -92,6 +94,8 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.setRoles",                    &[UpdateKey], || rpc(keys::set_roles)),
     op("keys.removeRoles",                 &[UpdateKey], || rpc(keys::remove_roles)),
     op("keys.migrateKeys",                 &[CreateKey],       || rpc(keys::migrate_keys)).patient(10),
+
+    op("analytics.getUsage",               &[ReadApiAnalytics], || rpc(analytics::get_usage)),
 
     op("permissions.createPermission",     &[CreatePermission], || rpc(permissions::create_permission)),
     op("permissions.getPermission",        &[ReadPermission], || rpc(permissions::get_permission)),

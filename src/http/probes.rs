@@ -100,6 +100,7 @@ async fn ready(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
     };
     let serving = if state.app.is_draining() { Check::failed("The server is about to stop.") } else { Check::passed() };
     let checks = BTreeMap::from([
+        ("changes", changes(&state.app)),
         ("database", database),
         ("limiter", limiter(&state.app)),
         ("migrations", migrated),
@@ -112,6 +113,19 @@ async fn ready(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
             .insert_header((header::RETRY_AFTER, 1))
             .json(Readiness { status: "unavailable", checks })
     }
+}
+
+/// A server that hears of no changes asks the database each time: slower, and as right as ever.
+fn changes(app: &App) -> Check {
+    let staleness = app.cache.staleness();
+    if app.cache.is_trusted() || app.settings.max_staleness.is_zero() {
+        return Check::passed();
+    }
+    let since = staleness.map_or("since it has started".to_owned(), |time| format!("for {} ms", time.as_millis()));
+    Check::warning(format!(
+        "The server has heard of no changes {since}: what it remembers is not used, and each verification asks the database. \
+         A pooler in transaction mode between them lets none through."
+    ))
 }
 
 /// A Redis that is away is away for all nodes: taking this one out of service helps nobody, and what is not limited still works.
@@ -139,6 +153,8 @@ async fn metrics(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
     Trace::note(&http, |trace| trace.operation = "metrics");
     let pool = state.app.db.pool_state();
     state.app.metrics.pool(pool.connections, pool.idle);
+    state.app.metrics.events_waiting(state.app.events.waiting());
+    state.app.metrics.cache(&state.app.cache.state());
     match state.app.metrics.encode() {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(fault) => rpc::refuse(&http, &Error::unexpected(fault)),

@@ -1,7 +1,6 @@
 //! The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 
 use crate::authz::caller::Caller;
-use crate::authz::grants::Grants;
 use crate::domain::root_keys;
 use crate::http::bearer;
 use crate::http::call::Call;
@@ -19,6 +18,7 @@ use crate::model::origin::Actor;
 use crate::model::origin::Origin;
 use crate::model::root_key::RootKey;
 use crate::model::workspace::Workspace;
+use crate::store::cache::Authenticated;
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::Route;
@@ -44,6 +44,9 @@ where
     web::post().to(move |http: HttpRequest, body: web::Payload| async move {
         let answer = AssertUnwindSafe(within_time(handler, &http, body)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|panic| Err(Error::unexpected(panic_message(panic.as_ref()))));
+        if answer.as_ref().is_ok_and(|reply| reply.routine) {
+            Trace::note(&http, |trace| trace.routine = true);
+        }
         let body =
             answer.and_then(|reply| envelope::success(&Trace::of(&http).request_id, &reply).map_err(Error::unexpected));
         match body {
@@ -126,11 +129,11 @@ where
     let address = client_address(state, http);
     // One bound for all that waits for the database: two slow queries are no longer than one.
     let decided = async {
-        let (root_key, workspace) = authenticate(state, http, address).await?;
-        Trace::note(http, |trace| trace.root_key = Some(root_key.id.clone()));
-        spend_allowance(state, http, &root_key, &workspace)?;
+        let authenticated = authenticate(state, http, address).await?;
+        Trace::note(http, |trace| trace.root_key = Some(authenticated.root_key.id.clone()));
+        spend_allowance(state, http, &authenticated.root_key, &authenticated.workspace)?;
         let request = state.contract.read(operation.name, http.headers(), &body)?;
-        handler(call(state, http, operation, root_key, address), request).await
+        handler(call(state, http, operation, &authenticated, address), request).await
     };
     timeout(state.app.settings.database_timeout().saturating_mul(operation.patience), decided)
         .await
@@ -170,16 +173,16 @@ fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
 }
 
 /// Who calls. A failed attempt counts against the address that it came from, and only other failing ones feel it.
-async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>) -> Result<(RootKey, Workspace)> {
+async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>) -> Result<Arc<Authenticated>> {
     let app = &state.app;
     let known = match bearer::hash(http.headers()) {
-        Ok(hash) => app.db.ask(move |tx| root_keys::authenticate(tx, &hash)).await,
+        Ok(hash) => root_keys::authenticate(&app.cache, &app.loader, &hash, app.clock.now()).await,
         Err(error) => Err(error),
     };
     match known {
-        Ok((root_key, workspace)) => {
-            app.last_used.root_key(&root_key.id, app.clock.now());
-            Ok((root_key, workspace))
+        Ok(authenticated) => {
+            app.last_used.root_key(&authenticated.root_key.id, app.clock.now());
+            Ok(authenticated)
         }
         Err(error) if error.source.is_some() => Err(error),
         Err(error) => match app.edge.failed(address) {
@@ -219,12 +222,15 @@ fn call(
     state: &State,
     http: &HttpRequest,
     operation: &'static Operation,
-    root_key: RootKey,
+    authenticated: &Authenticated,
     address: Option<IpAddr>,
 ) -> Call {
+    let root_key = &authenticated.root_key;
     let user_agent = http.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let actor =
-        Actor::RootKey { id: root_key.id.clone(), name: root_key.name.unwrap_or_else(|| "root key".to_owned()) };
+    let actor = Actor::RootKey {
+        id: root_key.id.clone(),
+        name: root_key.name.clone().unwrap_or_else(|| "root key".to_owned()),
+    };
     Call {
         app: Arc::clone(&state.app),
         origin: Origin {
@@ -234,9 +240,9 @@ fn call(
             request_id: Trace::of(http).request_id,
         },
         caller: Arc::new(Caller {
-            root_key: root_key.id,
-            workspace: root_key.workspace_id,
-            grants: Arc::new(Grants::of(&root_key.permissions)),
+            root_key: root_key.id.clone(),
+            workspace: root_key.workspace_id.clone(),
+            grants: Arc::clone(&authenticated.grants),
             operation: operation.name,
             needs: operation.needs,
             also: operation.also,

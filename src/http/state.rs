@@ -32,6 +32,8 @@ pub struct Trace {
     pub root_key: Option<RootKeyId>,
     /// What the root key's allowance says.
     pub allowance: Option<Allowance>,
+    /// One of very many of its kind: the log need not name it.
+    pub routine: bool,
     /// How it failed.
     pub code: Option<Code>,
     /// The trace that it is part of, from `traceparent` (W3C Trace Context).
@@ -47,6 +49,7 @@ impl Trace {
             operation: "other",
             root_key: None,
             allowance: None,
+            routine: false,
             code: None,
             trace_id: None,
         }

@@ -19,8 +19,10 @@ pub enum Change {
     RootKey(RootKeyId),
     /// An API was made, changed or deleted.
     Api(ApiId),
-    /// A key was made, changed or deleted.
+    /// A key was changed or deleted.
     Key(KeyId),
+    /// Keys of a workspace were made, or are found under another hash: what was no key may be one now.
+    NewKeys(WorkspaceId),
     /// An identity was made, changed or deleted: it concerns its keys.
     Identity(IdentityId),
     /// A namespace was made or deleted, or one of its overrides was changed.

@@ -15,6 +15,8 @@ use std::marker::PhantomData;
 
 /// Characters of an id after its prefix.
 const DIGITS: usize = 22;
+/// The digits of base58, as Bitcoin has them.
+const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
 /// What an id names.
 pub trait Kind: fmt::Debug + Clone + Copy + PartialEq + Eq + std::hash::Hash + PartialOrd + Ord + 'static {
@@ -32,7 +34,7 @@ impl<K: Kind> Id<K> {
     /// A new id, later in order than every id made before by this process.
     #[must_use]
     pub fn generate() -> Self {
-        Self(format!("{}_{}", K::PREFIX, base58_uuid()), PhantomData)
+        Self(prefixed_uuid(K::PREFIX), PhantomData)
     }
 
     /// An id as a caller or the database wrote it.
@@ -55,10 +57,29 @@ impl<K: Kind> Id<K> {
     }
 }
 
-/// Base58 of a fresh UUIDv7, padded: equal lengths keep the order of the bytes.
-fn base58_uuid() -> String {
-    let digits = bs58::encode(uuid::Uuid::now_v7().as_bytes()).into_string();
-    format!("{digits:1>DIGITS$}")
+/// Base58 of a fresh UUIDv7 after a prefix, padded: equal lengths keep the order of the bytes. A third of what the general
+/// encoder takes, which matters since every request has an id.
+fn prefixed_uuid(prefix: &str) -> String {
+    /// 58^10: numbers of ten digits fit into 64 bits, where division is fast.
+    const TEN: u128 = 430_804_206_899_405_824;
+    let number = uuid::Uuid::now_v7().as_u128();
+    let (high, low) = (number / TEN, number % TEN);
+    let mut digits = [b'1'; DIGITS];
+    let (first, rest) = digits.split_at_mut(DIGITS - 20);
+    let (second, third) = rest.split_at_mut(10);
+    for (part, number) in [(first, high / TEN), (second, high % TEN), (third, low)] {
+        let mut number = u64::try_from(number).unwrap_or(0);
+        for digit in part.iter_mut().rev() {
+            let index = usize::try_from(number % 58).unwrap_or(0);
+            *digit = BASE58.get(index).copied().unwrap_or(b'1');
+            number /= 58;
+        }
+    }
+    let mut text = String::with_capacity(prefix.len() + 1 + DIGITS);
+    text.push_str(prefix);
+    text.push('_');
+    text.extend(digits.iter().map(|digit| char::from(*digit)));
+    text
 }
 
 impl<K: Kind> fmt::Debug for Id<K> {
@@ -123,6 +144,8 @@ kinds! {
     OverrideKind, OverrideId, "rlor";
     /// One server on a database.
     NodeKind, NodeId, "node";
+    /// A process that writes events.
+    WriterKind, WriterId, "writer";
     /// One request (`meta.requestId`).
     RequestKind, RequestId, "req";
     /// One row of the audit log.
@@ -139,6 +162,18 @@ mod tests {
         let ids: Vec<_> = (0..2000).map(|_| KeyId::generate()).collect();
         assert!(ids.is_sorted());
         assert!(ids.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn an_id_is_the_base58_of_its_uuid() {
+        for _ in 0..100 {
+            let id = KeyId::generate();
+            let digits = id.as_str().strip_prefix("key_").unwrap();
+            let bytes = bs58::decode(digits.trim_start_matches('1')).into_vec().unwrap();
+            assert_eq!(bytes.len(), 16, "{id}");
+            assert_eq!(bytes[6] >> 4, 7, "{id}: not of version 7");
+            assert_eq!(format!("{:1>22}", bs58::encode(&bytes).into_string()), digits);
+        }
     }
 
     #[test]

@@ -20,5 +20,7 @@ pub mod rate_limit;
 pub mod root_key;
 pub mod schema;
 pub mod secret;
+pub mod usage;
 pub mod verdict;
+pub mod verification;
 pub mod workspace;

@@ -251,6 +251,59 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    verifications (at, request_id) {
+        at -> Timestamptz,
+        workspace_id -> Text,
+        api_id -> Text,
+        key_id -> Text,
+        identity_id -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        outcome -> Text,
+        tags -> Array<Text>,
+        credits_spent -> BigInt,
+        request_id -> Text,
+    }
+}
+
+diesel::table! {
+    usage_hourly (workspace_id, at, series) {
+        workspace_id -> Text,
+        at -> Timestamptz,
+        series -> Bytea,
+        api_id -> Text,
+        key_id -> Text,
+        external_id -> Nullable<Text>,
+        outcome -> Text,
+        tags -> Array<Text>,
+        count -> BigInt,
+        credits_spent -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_daily (workspace_id, at, series) {
+        workspace_id -> Text,
+        at -> Timestamptz,
+        series -> Bytea,
+        api_id -> Text,
+        key_id -> Text,
+        external_id -> Nullable<Text>,
+        outcome -> Text,
+        tags -> Array<Text>,
+        count -> BigInt,
+        credits_spent -> BigInt,
+    }
+}
+
+diesel::table! {
+    event_writers (id) {
+        id -> Text,
+        batch -> BigInt,
+        at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(keys -> apis (api_id));
 diesel::joinable!(credits -> keys (key_id));
 diesel::joinable!(overrides -> namespaces (namespace_id));
@@ -285,4 +338,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     overrides,
     counters,
     nodes,
+    verifications,
+    usage_hourly,
+    usage_daily,
+    event_writers,
 );

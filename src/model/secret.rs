@@ -96,6 +96,12 @@ impl Hash {
         bytes.try_into().ok().map(Self)
     }
 
+    /// A hash that was stored.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

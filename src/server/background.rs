@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::domain::counters;
+use crate::domain::usage::Upkeep;
 use crate::limiter::Limiter;
 use crate::limiter::memory::Memory;
 use crate::model::error::Result;
@@ -17,6 +18,8 @@ use tokio::time::timeout;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How often the server says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
+/// How often heartbeats are sent until the first one is heard.
+const FIRST_HEARTBEATS: Duration = Duration::from_millis(20);
 /// How often worthless counters are deleted from the database, in flushes.
 const DELETE_EVERY: u64 = 10;
 /// Pause before counters are loaded again.
@@ -25,6 +28,10 @@ const LOAD_AGAIN: Duration = Duration::from_millis(500);
 const LOADING: Duration = Duration::from_secs(1);
 /// Longest time that the end waits for each of the tasks.
 const LAST: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for all events to be written, as long as each batch is in time.
+const LAST_EVENTS: Duration = Duration::from_secs(10);
+/// How often it is looked whether partitions have to be made and old numbers to go.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 /// The same for counters: all of them count.
 const LAST_COUNTERS: Duration = Duration::from_secs(5);
 
@@ -33,8 +40,11 @@ const LAST_COUNTERS: Duration = Duration::from_secs(5);
 pub(super) struct Background {
     stop: watch::Sender<bool>,
     uses: JoinHandle<()>,
+    events: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
     counters: JoinHandle<()>,
     nodes: JoinHandle<()>,
+    heart: JoinHandle<()>,
 }
 
 /// Whether the end was announced.
@@ -59,8 +69,11 @@ pub(super) async fn start(app: &Arc<App>) -> Background {
     let background = Background {
         stop,
         uses: actix_web::rt::spawn(write_uses(Arc::clone(app), stopped.clone())),
+        events: actix_web::rt::spawn(write_events(Arc::clone(app), stopped.clone())),
+        upkeep: actix_web::rt::spawn(maintain(Arc::clone(app), stopped.clone())),
         counters: actix_web::rt::spawn(keep_counters(Arc::clone(app), stopped.clone(), loaded)),
-        nodes: actix_web::rt::spawn(show_life(Arc::clone(app), stopped)),
+        nodes: actix_web::rt::spawn(show_life(Arc::clone(app), stopped.clone())),
+        heart: actix_web::rt::spawn(prove_hearing(Arc::clone(app), stopped)),
     };
     // A task that has ended is not waited for, either.
     let _ = timeout(LOADING, wait.wait_for(|loaded| *loaded)).await;
@@ -77,9 +90,12 @@ impl Background {
             }
         };
         tokio::join!(
-            wait("the last uses of keys were not written", LAST, self.uses),
+            wait("the last uses of root keys were not written", LAST, self.uses),
+            wait("the last verifications were not written", LAST_EVENTS + LAST, self.events),
+            wait("the tables of usage were not maintained", LAST, self.upkeep),
             wait("the counters of rate limits were not written", LAST_COUNTERS, self.counters),
             wait("other servers were not told that this one has ended", LAST, self.nodes),
+            wait("the last heartbeat was not sent", LAST, self.heart),
         );
     }
 }
@@ -89,7 +105,61 @@ async fn write_uses(app: Arc<App>, mut stop: Stop) {
     while !last {
         last = stop.after(FLUSH_EVERY).await;
         if let Err(error) = app.last_used.flush(&app.db).await {
-            tracing::warn!(?error, "the last uses of keys were not written");
+            tracing::warn!(?error, "the last uses of root keys were not written");
+        }
+    }
+}
+
+async fn write_events(app: Arc<App>, mut stop: Stop) {
+    loop {
+        let last = tokio::select! {
+            () = app.events.enough(FLUSH_EVERY) => false,
+            last = stop.after(FLUSH_EVERY) => last,
+        };
+        if last {
+            break;
+        }
+        // Whoever could not write is not woken by what comes in.
+        if !write_batch(&app).await && stop.after(FLUSH_EVERY).await {
+            break;
+        }
+    }
+    let left = app.events.finish(&app.db, LAST, LAST_EVENTS).await;
+    if left > 0 {
+        tracing::warn!(left, "events of verifications were lost: they were not written in time");
+    }
+}
+
+/// Whether it worked.
+async fn write_batch(app: &App) -> bool {
+    let written = app.events.flush(&app.db).await;
+    if let Err(error) = &written {
+        tracing::warn!(?error, cause = ?error.source, waiting = app.events.waiting(), "events were not written yet");
+    }
+    written.is_ok()
+}
+
+async fn maintain(app: Arc<App>, mut stop: Stop) {
+    let mut upkeep = Upkeep::new(app.settings.retention());
+    loop {
+        if let Err(error) = upkeep.run_if_due(&app.db).await {
+            tracing::warn!(?error, cause = ?error.source, "the tables of usage were not maintained");
+        }
+        if stop.after(MAINTAIN_EVERY).await {
+            return;
+        }
+    }
+}
+
+/// Proves again and again that changes are heard. A heartbeat that fails proves nothing: the proof grows old.
+async fn prove_hearing(app: Arc<App>, mut stop: Stop) {
+    loop {
+        if let Err(error) = app.listener.beat(&app.data_plane).await {
+            tracing::debug!(?error, "no heartbeat");
+        }
+        let next = if app.cache.staleness().is_some() { app.listener.every() } else { FIRST_HEARTBEATS };
+        if stop.after(next).await {
+            return;
         }
     }
 }

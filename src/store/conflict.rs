@@ -45,9 +45,11 @@ pub(in crate::store) fn is_lost_race(error: &DieselError) -> bool {
     // What was to be linked was deleted since it was looked up: the next try does not find it.
     use DatabaseErrorKind::ForeignKeyViolation;
     use DatabaseErrorKind::SerializationFailure;
+    // The second: a row was on its way to the default partition while its day got one of its own.
+    const LOST: [&str; 2] = ["deadlock detected", "violates partition constraint"];
     if let DieselError::DatabaseError(kind, information) = error {
         return matches!(kind, SerializationFailure | ForeignKeyViolation)
-            || information.message().contains("deadlock detected");
+            || LOST.iter().any(|text| information.message().contains(text));
     }
     false
 }

@@ -6,6 +6,7 @@ use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::origin::Origin;
 use crate::store::audit_log;
+use crate::store::cache::Cache;
 use crate::store::changes;
 use crate::store::conflict;
 use crate::store::pool::Manager;
@@ -27,6 +28,8 @@ pub struct PoolSettings {
     pub connections: u32,
     /// Bound of one request's whole stay in the store, waiting included.
     pub deadline: Duration,
+    /// Whether few statements are run again and again, each by its one index.
+    pub fixed_plans: bool,
 }
 
 /// The database.
@@ -37,6 +40,8 @@ pub struct Db {
     /// One place a connection: a thread that hops finds its connection free, and no more threads than those can hang.
     places: Arc<Semaphore>,
     deadline: Duration,
+    /// What is told at once of the changes that are made through this value.
+    cache: Option<Arc<Cache>>,
 }
 
 /// What the pool is doing, for the metrics.
@@ -63,9 +68,19 @@ impl Db {
             // A connection that died in the pool is noticed here, and not by the request that gets it.
             .test_on_check_out(true)
             .error_handler(Box::new(changes::PoolLog))
-            .build_unchecked(Manager { url: with_timeouts(url), statement_timeout: settings.deadline });
+            .build_unchecked(Manager {
+                url: with_timeouts(url),
+                statement_timeout: settings.deadline,
+                fixed_plans: settings.fixed_plans,
+            });
         let places = Arc::new(Semaphore::new(usize::try_from(settings.connections).unwrap_or(1)));
-        Self { pool, clock, places, deadline: settings.deadline }
+        Self { pool, clock, places, deadline: settings.deadline, cache: None }
+    }
+
+    /// The same, telling a cache at once of the changes that are made through it.
+    #[must_use]
+    pub fn telling(self, cache: Arc<Cache>) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// The clock that transactions read.
@@ -145,18 +160,25 @@ impl Db {
         loop {
             let now = self.clock.now();
             let result = pooled.with(|connection| {
-                connection.transaction::<T, Error, _>(|connection| {
+                connection.transaction::<_, Error, _>(|connection| {
                     let mut tx = Tx::new(connection, now);
                     let value = change(&mut tx)?;
                     let (connection, changes, events) = tx.into_parts();
                     audit_log::insert(connection, origin, now, &events)?;
-                    changes::notify(connection, changes)?;
-                    Ok(value)
+                    changes::notify(connection, &changes)?;
+                    Ok((value, changes))
                 })
             });
             match result {
                 Err(error) if tries < WRITE_TRIES && conflict::lost_a_race(&error) => tries += 1,
-                result => return result,
+                Err(error) => return Err(error),
+                Ok((value, changes)) => {
+                    // What this node has answered it knows: it does not wait to hear of it.
+                    if let Some(cache) = &self.cache {
+                        changes.iter().for_each(|change| cache.changed(change));
+                    }
+                    return Ok(value);
+                }
             }
         }
     }

@@ -117,7 +117,7 @@ pub fn insert_keys(
         stored.extend(insert_some(tx, permit, api, pending, keys)?.into_iter().map(|row| row.id));
     }
     // One notification for all: what is remembered of these hashes is that there is no such key.
-    let change = Change::Workspace(permit.workspace().clone());
+    let change = Change::NewKeys(permit.workspace().clone());
     for key in new.iter().filter(|key| stored.contains(key.id)) {
         tx.record(
             change.clone(),
@@ -190,6 +190,7 @@ pub fn bind(
     if bound == 0 {
         return Ok(false);
     }
+    tx.changed(Change::NewKeys(permit.workspace().clone()));
     tx.record(
         Change::Key(key.id.clone()),
         AuditEvent {

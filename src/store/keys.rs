@@ -85,6 +85,7 @@ pub enum By<'a> {
 pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewKey<'_>) -> QueryResult<()> {
     debug_assert_eq!(permit.workspace(), new.workspace_id);
     diesel::insert_into(keys::table).values(new).execute(tx.connection)?;
+    tx.changed(Change::NewKeys(permit.workspace().clone()));
     record(
         tx,
         permit,

@@ -22,6 +22,9 @@ pub(in crate::store) struct Manager {
     pub(in crate::store) url: String,
     /// Bound of one statement.
     pub(in crate::store) statement_timeout: Duration,
+    /// Whether few statements are run again and again, each by its one index: then they are planned once a connection, tables
+    /// joined in the order of the text. A plan made while a table was small may not be one that reads all of it.
+    pub(in crate::store) fixed_plans: bool,
 }
 
 /// One connection of the pool.
@@ -56,6 +59,14 @@ impl r2d2::ManageConnection for Manager {
                 "SET statement_timeout = {ms}; SET idle_in_transaction_session_timeout = 10000; SET timezone = 'UTC'"
             ))
             .map_err(diesel::r2d2::Error::QueryError)?;
+        if self.fixed_plans {
+            connection
+                .batch_execute(
+                    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                     SET enable_hashjoin = off; SET enable_mergejoin = off; SET join_collapse_limit = 1",
+                )
+                .map_err(diesel::r2d2::Error::QueryError)?;
+        }
         Ok(Pooled { connection, used: Instant::now(), broken: false })
     }
 

@@ -52,6 +52,24 @@ pub fn authenticate(tx: &mut Tx<'_>, hash: &Hash) -> QueryResult<Option<(RootKey
         .optional()
 }
 
+/// [`authenticate`] for many at once.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn authenticate_all(tx: &mut Tx<'_>, hashes: &[Hash]) -> QueryResult<Vec<(Hash, RootKey, Workspace)>> {
+    let hashes: Vec<_> = hashes.iter().map(Hash::as_bytes).collect();
+    let rows: Vec<(Vec<u8>, RootKey, Workspace)> = root_keys::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(root_keys::workspace_id)))
+        .filter(root_keys::hash.eq_any(hashes))
+        .filter(root_keys::deleted_at.is_null())
+        .select((root_keys::hash, RootKey::as_select(), Workspace::as_select()))
+        .load(tx.connection)?;
+    let named = rows
+        .into_iter()
+        .filter_map(|(hash, root_key, workspace)| Some((Hash::from_bytes(hash.try_into().ok()?), root_key, workspace)));
+    Ok(named.collect())
+}
+
 /// Stores a root key unless its hash is stored already, deleted or not; says whether it did.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use crate::model::schema::credits;
 use crate::model::schema::identities;
 use crate::model::schema::keys;
 use crate::model::secret::Hash;
+use crate::model::verification::Subject;
 use crate::store::access;
 use crate::store::tx::Tx;
 use diesel::BoolExpressionMethods;
@@ -25,6 +26,7 @@ use diesel::QueryDsl;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
+use std::sync::Arc;
 
 /// A key as verification sees it, parsed.
 #[derive(Clone, Debug)]
@@ -35,12 +37,65 @@ pub struct Snapshot {
     pub identity: Option<Identity>,
     /// What it holds.
     pub access: Access,
+    /// Every slug that it holds, sorted: what answers show.
+    pub slugs: Vec<String>,
     /// Its balance, refills that are due not counted; `None` is unlimited.
     pub credits: Option<Credits>,
     /// Its rate limits and those of its live owner.
     pub limits: Limits,
+    /// Whom events of its verifications are about.
+    pub subject: Arc<Subject>,
     /// The allow list of its API; `None` allows all.
     pub ip_whitelist: Option<AddressList>,
+}
+
+type Row = (Key, Option<Identity>, Access, Vec<String>, Option<Credits>, Limits);
+
+/// Live keys of live APIs with their live owners. Each key has an API; the join is an outer one all the same, since so Postgres
+/// can only begin with the keys, which are found by their index. A macro, since the type of such a query cannot be written down.
+macro_rules! live_keys {
+    () => {
+        keys::table
+            .left_join(apis::table)
+            .left_join(
+                identities::table
+                    .on(keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null())),
+            )
+            .left_join(credits::table)
+            .filter(keys::deleted_at.is_null())
+            .filter(apis::deleted_at.is_null())
+    };
+}
+
+/// The columns of a [`Row`].
+macro_rules! columns {
+    () => {
+        (
+            Key::as_select(),
+            Option::<Identity>::as_select(),
+            access::of_key(),
+            apis::ip_whitelist.nullable().assume_not_null(),
+            Option::<Credits>::as_select(),
+            access::limits_of_key(),
+        )
+    };
+}
+
+/// The live keys of live APIs with these hashes in one workspace, all by one query. The key's own index is what finds them,
+/// whatever Postgres knows of the tables: see `Manager::fixed_plans`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> QueryResult<Vec<(Hash, Snapshot)>> {
+    let hashes: Vec<_> = hashes.iter().map(Hash::as_bytes).collect();
+    let rows: Vec<(Vec<u8>, Row)> = live_keys!()
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::hash.eq_any(hashes))
+        .filter(keys::pending_migration_id.is_null())
+        .select((keys::hash, columns!()))
+        .load(tx.connection)?;
+    let named = rows.into_iter().filter_map(|(hash, row)| Some((Hash::from_bytes(hash.try_into().ok()?), row)));
+    named.map(|(hash, row)| snapshot(row).map(|found| (hash, found))).collect()
 }
 
 /// The live key of a live API with this hash.
@@ -70,30 +125,30 @@ fn one(
     hash: &Hash,
     pending: Option<&MigrationId>,
 ) -> QueryResult<Option<Snapshot>> {
-    type Row = (Key, Option<Identity>, Access, Vec<String>, Option<Credits>, Limits);
-    let live_owner = keys::identity_id.eq(identities::id.nullable()).and(identities::deleted_at.is_null());
-    let row: Option<Row> = keys::table
-        .inner_join(apis::table)
-        .left_join(identities::table.on(live_owner))
+    let row: Option<Row> = live_keys!()
         .filter(keys::workspace_id.eq(workspace))
         .filter(keys::hash.eq(hash.as_bytes()))
         .filter(keys::pending_migration_id.is_not_distinct_from(pending))
-        .filter(keys::deleted_at.is_null())
-        .filter(apis::deleted_at.is_null())
-        .left_join(credits::table)
-        .select((
-            Key::as_select(),
-            Option::<Identity>::as_select(),
-            access::of_key(),
-            apis::ip_whitelist,
-            Option::<Credits>::as_select(),
-            access::limits_of_key(),
-        ))
+        .select(columns!())
         .first(tx.connection)
         .optional()?;
-    let Some((key, identity, access, entries, credits, limits)) = row else { return Ok(None) };
+    row.map(snapshot).transpose()
+}
+
+fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResult<Snapshot> {
     let list = AddressList::parse(&entries).map_err(|index| {
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
-    Ok(Some(Snapshot { key, identity, access, credits, limits, ip_whitelist: (!list.is_empty()).then_some(list) }))
+    let slugs = access.slugs();
+    let subject = Arc::new(Subject::of(&key, identity.as_ref()));
+    Ok(Snapshot {
+        key,
+        identity,
+        access,
+        slugs,
+        subject,
+        credits,
+        limits,
+        ip_whitelist: (!list.is_empty()).then_some(list),
+    })
 }

@@ -144,6 +144,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
                 json!([{"hash": "0".repeat(64), "externalId": "imported", "permissions": ["a"], "roles": ["r"]}]);
             of(Rule::Names, json!({"migrationId": migration["migrationId"], "apiId": api, "keys": keys}))
         }
+        "analytics.getUsage" => of(Rule::Names, json!({"apiId": api, "from": 0, "to": 1})),
         other => match other.split('.').next().unwrap() {
             "permissions" => permissions(operation, scene),
             "identities" => identities(operation, scene),

@@ -28,6 +28,9 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+/// Flags of a server that remembers nothing.
+const ASKS_ALWAYS: &str = "--max-staleness 0s";
+
 /// The bound is 2 s; a busy machine gets one more.
 const BOUND: Duration = Duration::from_secs(3);
 const BOOTSTRAP: &str = "bootstrap_0123456789_abcdefghij";
@@ -83,7 +86,7 @@ fn everything_is_unavailable(admin: &Client, key: &str) {
 #[test]
 fn without_its_database_everything_is_503_and_it_comes_back_by_itself() {
     let faulty = Faulty::new(false);
-    let server = faulty.serve();
+    let server = faulty.serve_with(ASKS_ALWAYS);
     let world = World::on(&server);
     let api = world.api();
     let key = world.key(&api, json!({}));
@@ -101,7 +104,7 @@ fn without_its_database_everything_is_503_and_it_comes_back_by_itself() {
 #[test]
 fn a_frozen_database_is_503_in_bounded_time() {
     let faulty = Faulty::new(false);
-    let server = faulty.serve();
+    let server = faulty.serve_with(ASKS_ALWAYS);
     let world = World::on(&server);
     let key = world.key(&world.api(), json!({}));
     assert_eq!(world.verdict(&key.plaintext), "VALID");
@@ -120,7 +123,7 @@ fn a_frozen_database_is_503_in_bounded_time() {
 #[test]
 fn a_postgres_killed_under_load_loses_nothing_that_was_acknowledged() {
     let faulty = Faulty::new(true);
-    let server = faulty.serve();
+    let server = faulty.serve_with(ASKS_ALWAYS);
     let world = World::on(&server);
     let api = world.api();
     let known = world.key(&api, json!({}));
@@ -156,7 +159,7 @@ fn a_postgres_killed_under_load_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn a_locked_table_is_503_in_bounded_time_and_nothing_piles_up() {
-    let server = Options::default().database(postgres::fresh_database()).start();
+    let server = Options::default().flags(ASKS_ALWAYS).database(postgres::fresh_database()).start();
     let world = World::on(&server);
     let key = world.key(&world.api(), json!({}));
     let lock = Locked::new(&server.database, "keys");
@@ -181,7 +184,9 @@ fn a_locked_table_is_503_in_bounded_time_and_nothing_piles_up() {
     let connections = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
         AND application_name = 'keyward'";
     let open = postgres::rows(&server.database, connections)[0]["count"].as_i64().unwrap();
-    assert!(open <= i64::from(server.app.settings.database_connections), "{open} connections");
+    // Beside the pool: loader and heartbeats, changes, credits.
+    let most = i64::from(server.app.settings.database_connections) + 4;
+    assert!(open <= most, "{open} connections");
     lock.release();
     let took = eventually("it verifies again", || {
         world.admin.call("keys.verifyKey", json!({"key": key.plaintext})).status == 200

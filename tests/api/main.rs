@@ -11,6 +11,7 @@
 
 mod harness;
 
+mod analytics;
 mod apis;
 mod authz;
 mod cli;
@@ -22,6 +23,7 @@ mod edge;
 mod envelope;
 mod exact;
 mod failures;
+mod freshness;
 mod health;
 mod identities;
 mod keys;

@@ -6,6 +6,7 @@ use crate::harness::World;
 use crate::harness::client::document;
 use crate::harness::postgres;
 use crate::harness::server::Options;
+use crate::harness::soon;
 use keyward::http::operations::OPERATIONS;
 use keyward::model::code::Code;
 use serde_json::Value;
@@ -46,9 +47,11 @@ fn a_server_on_a_migrated_database_is_ready() {
     let client = Client::new(server.url());
     assert_eq!(client.get("/health/live").body, json!({"status": "ok"}));
     let ok = json!({"status": "ok"});
+    // A node hears of changes a moment after it has begun to serve.
+    soon(ok.clone(), || client.get("/health/ready").body["checks"]["changes"].clone());
     assert_eq!(
         client.get("/health/ready").body,
-        json!({"status": "ok", "checks": {"database": ok, "limiter": ok, "migrations": ok, "serving": ok}})
+        json!({"status": "ok", "checks": {"changes": ok, "database": ok, "limiter": ok, "migrations": ok, "serving": ok}})
     );
 }
 

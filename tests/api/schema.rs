@@ -8,11 +8,15 @@ use std::collections::BTreeSet;
 
 #[test]
 fn every_workspace_id_is_indexed_and_referenced() {
+    // Written by the thousand, a moment after the fact: they tell of workspaces and hold no link to them.
+    const RECORDS: [&str; 3] = ["verifications", "usage_hourly", "usage_daily"];
     let url = postgres::shared_database();
     let columns = postgres::rows(
         url,
-        "SELECT table_name FROM information_schema.columns \
-        WHERE column_name = 'workspace_id' AND table_schema = 'public'",
+        &format!(
+            "SELECT table_name FROM information_schema.columns \
+            WHERE column_name = 'workspace_id' AND table_schema = 'public' AND {NO_PARTITION}"
+        ),
     );
     assert!(columns.len() >= 4);
     for column in columns {
@@ -25,6 +29,9 @@ fn every_workspace_id_is_indexed_and_referenced() {
             ),
         );
         assert!(!indexed.is_empty(), "{table}.workspace_id has no index that begins with it");
+        if RECORDS.contains(&table) {
+            continue;
+        }
         let referenced = postgres::rows(
             url,
             &format!(
@@ -42,19 +49,25 @@ fn every_table_but_workspaces_belongs_to_one() {
     let orphans = postgres::rows(
         postgres::shared_database(),
         "SELECT t.table_name FROM information_schema.tables t \
-        WHERE t.table_schema = 'public' AND t.table_name NOT IN ('workspaces', '__diesel_schema_migrations', 'nodes', 'counters') \
+        WHERE t.table_schema = 'public' AND t.table_name NOT IN ('workspaces', '__diesel_schema_migrations', 'nodes', 'counters', 'event_writers') \
         AND NOT EXISTS (SELECT 1 FROM information_schema.columns c WHERE c.table_schema = 'public' \
         AND c.table_name = t.table_name AND c.column_name = 'workspace_id')",
     );
     assert!(orphans.is_empty(), "{orphans:?}");
 }
 
+/// A partition is like its table.
+const NO_PARTITION: &str =
+    "NOT (SELECT relispartition FROM pg_class WHERE oid = format('public.%I', table_name)::regclass)";
+
 /// `table column type nullable` of the migrated database, in diesel's words.
 fn stored(url: &str) -> BTreeSet<String> {
     postgres::rows(
         url,
-        "SELECT table_name, column_name, udt_name, is_nullable = 'YES' AS nullable \
-        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'",
+        &format!(
+            "SELECT table_name, column_name, udt_name, is_nullable = 'YES' AS nullable FROM information_schema.columns \
+            WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations' AND {NO_PARTITION}"
+        ),
     )
     .iter()
     .map(|row| {

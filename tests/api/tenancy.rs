@@ -83,6 +83,7 @@ fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
         "keys.migrateKeys" => {
             json!({"migrationId": migration, "apiId": api, "keys": [{"hash": "0".repeat(64), "roles": ["r"]}]})
         }
+        "analytics.getUsage" => json!({"apiId": api, "from": 0, "to": 1}),
         "identities.getIdentity" | "identities.deleteIdentity" => json!({"identity": identity}),
         "identities.updateIdentity" => json!({"identity": identity, "enabled": false}),
         "identities.setPermissions" => json!({"identity": identity, "permissions": ["mine"]}),
@@ -114,6 +115,8 @@ fn what_belongs_to_another_workspace_does_not_exist() {
         assert_eq!(foreign.without_request_id(), unknown.without_request_id(), "{}", operation.name);
         if operation.name == "keys.verifyKey" {
             assert_eq!(foreign.data(), &json!({"valid": false, "code": "NOT_FOUND"}));
+        } else if operation.name == "analytics.getUsage" {
+            assert_eq!(foreign.data()[0]["total"], json!(0), "{}", foreign.text);
         } else {
             assert_eq!(foreign.status, 404, "{}: {}", operation.name, foreign.text);
         }

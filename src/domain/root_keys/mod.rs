@@ -23,8 +23,12 @@ use crate::model::secret::Hash;
 use crate::model::secret::Plaintext;
 use crate::model::workspace::Workspace;
 use crate::store;
+use crate::store::cache::Authenticated;
+use crate::store::cache::Cache;
+use crate::store::loader::Loader;
 use crate::store::tx::Tx;
 use chrono::SecondsFormat;
+use std::sync::Arc;
 
 /// Prefix of minted root keys, so that secret scanners can find them.
 pub const PREFIX: &str = "keyward_root";
@@ -180,14 +184,27 @@ pub fn revoke(tx: &mut Tx<'_>, id: &RootKeyId) -> Result<()> {
     if store::root_keys::delete(tx, &Permit::of_operator(workspace), id)? { Ok(()) } else { Err(not_found()) }
 }
 
-/// Who a bearer is.
+/// Who a bearer is. What is remembered of it will do; that it has ended is seen on every call.
 ///
 /// # Errors
 /// `authentication/key_not_found`, `key_disabled`, `forbidden` (expired), `workspace_disabled` (common.md section 3).
-pub fn authenticate(tx: &mut Tx<'_>, bearer: &Hash) -> Result<(RootKey, Workspace)> {
+pub async fn authenticate(cache: &Cache, loader: &Loader, bearer: &Hash, now: Timestamp) -> Result<Arc<Authenticated>> {
+    let known = match cache.root_key(bearer) {
+        Some(known) => Some(known),
+        None => loader.root_key(bearer).await?,
+    };
+    let authenticated = known.ok_or_else(unknown_bearer)?;
+    admit(&authenticated.root_key, &authenticated.workspace, now)?;
+    Ok(authenticated)
+}
+
+/// [`authenticate`] for the command line, which remembers nothing.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn admitted(tx: &mut Tx<'_>, bearer: &Hash) -> Result<()> {
     let (root_key, workspace) = store::root_keys::authenticate(tx, bearer)?.ok_or_else(unknown_bearer)?;
-    admit(&root_key, &workspace, tx.now())?;
-    Ok((root_key, workspace))
+    admit(&root_key, &workspace, tx.now())
 }
 
 fn unknown_bearer() -> Error {

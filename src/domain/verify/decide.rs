@@ -80,8 +80,10 @@ mod tests {
     use crate::model::permission::Access;
     use crate::model::rate_limit::Limits;
     use crate::model::verdict::Outcome;
+    use crate::model::verification::Subject;
     use crate::store::snapshot::Snapshot;
     use chrono::Duration;
+    use std::sync::Arc;
 
     fn holding(slugs: &[&str]) -> Access {
         Access { direct: slugs.iter().map(ToString::to_string).collect(), ..Access::default() }
@@ -117,7 +119,17 @@ mod tests {
             identity_id: None,
         };
         let access = holding(&["docs.read", "docs.write"]);
-        Snapshot { key, identity: None, access, credits: None, limits: Limits::default(), ip_whitelist: None }
+        let subject = Arc::new(Subject::of(&key, None));
+        Snapshot {
+            subject,
+            key,
+            identity: None,
+            slugs: access.slugs(),
+            access,
+            credits: None,
+            limits: Limits::default(),
+            ip_whitelist: None,
+        }
     }
 
     /// Everything that can be wrong with a key, in the order of the checks: each one hides all that come after it.

@@ -8,7 +8,7 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
-use crate::domain::last_used::LastUsed;
+use crate::domain::events::Events;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::imported::Found;
 use crate::domain::verify::limits::AskedLimit;
@@ -25,10 +25,12 @@ use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
 use crate::model::verdict::Reason;
 use crate::model::verdict::Verdict;
+use crate::store::cache::Cache;
+use crate::store::cache::Known;
 use crate::store::database::Db;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::Spent;
-use crate::store::snapshot;
+use crate::store::loader::Loader;
 use crate::store::snapshot::Snapshot;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +52,8 @@ pub struct Verify {
     pub limits: Vec<AskedLimit>,
     /// Who presents it: the end user's address if the request carries one, else the caller's.
     pub address: Option<IpAddr>,
+    /// What its record is to be found by.
+    pub tags: Vec<String>,
 }
 
 /// The verdict, with the key unless it is not to be known of.
@@ -58,7 +62,7 @@ pub struct Verified {
     /// What was decided and why.
     pub verdict: Verdict,
     /// The key; `None` exactly for `NOT_FOUND`.
-    pub snapshot: Option<Snapshot>,
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Its balance after the call; `None` is unlimited.
     pub credits: Option<i64>,
     /// Every limit that was evaluated, by name.
@@ -70,12 +74,16 @@ pub struct Verified {
 pub struct Means<'a> {
     /// Where keys are stored.
     pub db: &'a Db,
+    /// What is remembered of them.
+    pub cache: &'a Cache,
+    /// Asks for those that are not.
+    pub loader: &'a Loader,
     /// Where rate limits are counted.
     pub limiter: &'a Arc<Limiter>,
     /// Where credits are spent.
     pub ledger: &'a Ledger,
-    /// Where uses are noted.
-    pub last_used: &'a LastUsed,
+    /// Where verifications are noted.
+    pub events: &'a Events,
 }
 
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
@@ -86,9 +94,13 @@ pub struct Means<'a> {
 /// `service_unavailable` when what is needed cannot be had: never a guess.
 pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request: Verify) -> Result<Verified> {
     caller.somewhere(&[])?;
-    let Means { db, last_used, .. } = means;
-    let (workspace, hash) = (caller.workspace.clone(), request.key.hash());
-    let (mut snapshot, now) = db.ask(move |tx| Ok((snapshot::load(tx, &workspace, &hash)?, tx.now()))).await?;
+    let db = means.db;
+    let (hash, now) = (request.key.hash(), db.clock().now());
+    let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
+        Known::Present(snapshot) => Some(snapshot),
+        Known::Absent => None,
+        Known::Unknown => means.loader.key(&caller.workspace, &hash).await?,
+    };
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
         covered: &|api| caller.covers(Action::VerifyKey, api),
@@ -106,9 +118,10 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
                 imported::bind(db, caller, origin, found.key, migration, &presented).await?
             }
             Found::Bound(found) | Found::Pending(found) => Some(found),
-        };
+        }
+        .map(Arc::new);
     }
-    let verdict = decide::decide(snapshot.as_ref(), &question);
+    let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
     let snapshot = snapshot.filter(|_| known);
     // A query that cannot be read is refused only for keys that the caller may know of (keys.md section 6, step 5).
@@ -121,32 +134,35 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let Some(snapshot) = snapshot else {
         return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new() });
     };
-    last_used.key(&snapshot.key.id, now);
-    if verdict.outcome != Outcome::Valid {
-        let credits = snapshot.credits.as_ref().map(|credits| credits.at(now));
-        return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() });
-    }
-    consume(means, now, snapshot, request.cost, &request.limits).await
+    let verified = if verdict.outcome == Outcome::Valid {
+        consume(means, now, snapshot, request.cost, &request.limits).await?
+    } else {
+        let credits = balance(means, &snapshot).await?;
+        Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() }
+    };
+    means.events.note(now, origin, &verified, request.tags, request.cost);
+    Ok(verified)
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.
 async fn consume(
     means: Means<'_>,
     now: Timestamp,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     cost: i64,
     asked: &[AskedLimit],
 ) -> Result<Verified> {
     let planned = limits::plan(&snapshot, asked)?;
     let (decision, tokens) = limits::take(means.limiter, now, &planned).await?;
-    let balance = snapshot.credits.as_ref().map(|credits| credits.at(now));
     if !decision.passed {
+        let credits = balance(means, &snapshot).await?;
         let limits = limits::evaluated(planned, &decision, false);
         let exceeded = limits.iter().filter(|limit| limit.exceeded).cloned().collect();
         let verdict = Verdict::from(Reason::LimitsExceeded(exceeded));
-        return Ok(Verified { verdict, snapshot: Some(snapshot), credits: balance, limits });
+        return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits });
     }
-    let spent = if balance.is_some() { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
+    let limited = snapshot.credits.is_some();
+    let spent = if limited { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
     let (reason, credits) = match spent {
         Spent::Unlimited => (Reason::Passed, None),
         Spent::Left(left) => (Reason::Passed, Some(left)),
@@ -161,4 +177,15 @@ async fn consume(
     }
     let limits = limits::evaluated(planned, &decision, admitted);
     Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits })
+}
+
+/// The balance of a limited key as it is now: what is remembered of it may be old.
+async fn balance(means: Means<'_>, snapshot: &Snapshot) -> Result<Option<i64>> {
+    if snapshot.credits.is_none() {
+        return Ok(None);
+    }
+    Ok(match means.ledger.spend(&snapshot.key.id, 0).await? {
+        Spent::Left(balance) | Spent::Refused(balance) => Some(balance),
+        Spent::Unlimited => None,
+    })
 }

@@ -8,7 +8,6 @@ use crate::domain::verify::limits::AskedLimit;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::keys::OwnerResponse;
-use crate::http::keys::shown_meta;
 use crate::http::keys::shown_time;
 use crate::model::error::Error;
 use crate::model::error::Result;
@@ -21,6 +20,7 @@ use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
 use serde::Deserialize;
 use serde::Serialize;
+use serde::Serializer;
 use std::net::IpAddr;
 
 /// Request of `keys.verifyKey`. Not `Debug`: it holds a secret.
@@ -37,6 +37,8 @@ pub struct VerifyKeyRequest {
     credits: Option<CreditsRequest>,
     #[serde(default)]
     ratelimits: Vec<LimitRequest>,
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,47 +55,47 @@ struct LimitRequest {
     duration: Option<i64>,
 }
 
-/// Answer of `keys.verifyKey`: `NOT_FOUND` tells nothing beside.
-#[derive(Debug, Serialize)]
+/// Answer of `keys.verifyKey`: written straight from what is known of the key, without a copy.
+#[derive(Debug)]
+pub struct VerifyKeyResponse(Verified);
+
+/// `NOT_FOUND` tells nothing beside.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct VerifyKeyResponse {
+struct View<'a> {
     valid: bool,
     code: &'static str,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    key: Option<VerifiedKey>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct VerifiedKey {
-    key_id: KeyId,
-    keyspace_id: ApiId,
-    enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    key_id: Option<&'a KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Option<Meta>,
+    keyspace_id: Option<&'a ApiId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a Meta>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    permissions: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    permissions: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    roles: Vec<String>,
+    roles: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<OwnerResponse>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credits: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    ratelimits: Vec<EvaluatedResponse>,
+    ratelimits: Vec<EvaluatedView<'a>>,
 }
 
 /// What one limit said.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct EvaluatedResponse {
+struct EvaluatedView<'a> {
     /// Empty for a limit that the request brought along.
-    id: String,
-    name: String,
+    id: &'a str,
+    name: &'a str,
     limit: i64,
     duration: i64,
     reset: i64,
@@ -102,11 +104,11 @@ struct EvaluatedResponse {
     auto_apply: bool,
 }
 
-impl From<Evaluated> for EvaluatedResponse {
-    fn from(limit: Evaluated) -> Self {
+impl<'a> From<&'a Evaluated> for EvaluatedView<'a> {
+    fn from(limit: &'a Evaluated) -> Self {
         Self {
-            id: limit.id.map(|id| id.as_str().to_owned()).unwrap_or_default(),
-            name: limit.name,
+            id: limit.id.as_ref().map_or("", |id| id.as_str()),
+            name: &limit.name,
             limit: limit.limit,
             duration: limit.duration_ms,
             reset: limit.reset_ms,
@@ -114,6 +116,34 @@ impl From<Evaluated> for EvaluatedResponse {
             exceeded: limit.exceeded,
             auto_apply: limit.auto_apply,
         }
+    }
+}
+
+impl Serialize for VerifyKeyResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Self(verified) = self;
+        let outcome = verified.verdict.outcome;
+        let snapshot = verified.snapshot.as_deref();
+        let key = snapshot.map(|snapshot| &snapshot.key);
+        let view = View {
+            valid: outcome == Outcome::Valid,
+            code: outcome.code(),
+            key_id: key.map(|key| &key.id),
+            keyspace_id: key.map(|key| &key.api_id),
+            enabled: key.map(|key| key.enabled),
+            name: key.and_then(|key| key.name.as_deref()),
+            meta: key.and_then(|key| key.meta.as_ref()).filter(|meta| !meta.is_empty()),
+            expires: key.and_then(|key| shown_time(key.expires_at)),
+            permissions: snapshot.map_or(&[], |snapshot| &snapshot.slugs),
+            roles: snapshot.into_iter().flat_map(|snapshot| snapshot.access.roles.keys().map(String::as_str)).collect(),
+            identity: snapshot.and_then(|snapshot| {
+                let limits = snapshot.limits.of_identity_alone();
+                snapshot.identity.as_ref().map(|identity| OwnerResponse::new(identity.clone(), limits))
+            }),
+            credits: verified.credits,
+            ratelimits: verified.limits.iter().map(EvaluatedView::from).collect(),
+        };
+        view.serialize(serializer)
     }
 }
 
@@ -141,39 +171,25 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         cost: request.credits.map_or(1, |credits| credits.cost),
         limits: request.ratelimits.into_iter().map(AskedLimit::from).collect(),
         address: given.or(call.address),
+        tags: request.tags,
     };
     let app = &call.app;
-    let means = Means { db: &app.db, limiter: &app.limiter, ledger: &app.ledger, last_used: &app.last_used };
+    let means = Means {
+        db: &app.db,
+        cache: &app.cache,
+        loader: &app.loader,
+        limiter: &app.limiter,
+        ledger: &app.ledger,
+        events: &app.events,
+    };
     let verified = verify::verify(means, &call.caller, &call.origin, asked).await?;
-    app.metrics.verification(verified.verdict.outcome);
-    Ok(Reply::new(VerifyKeyResponse::from(verified)))
+    let outcome = verified.verdict.outcome;
+    app.metrics.verification(outcome);
+    Ok(Reply::new(VerifyKeyResponse(verified)).routine(outcome == Outcome::Valid))
 }
 
 impl From<LimitRequest> for AskedLimit {
     fn from(asked: LimitRequest) -> Self {
         Self { name: asked.name, cost: asked.cost.unwrap_or(1), limit: asked.limit, duration_ms: asked.duration }
-    }
-}
-
-impl From<Verified> for VerifyKeyResponse {
-    fn from(verified: Verified) -> Self {
-        let outcome = verified.verdict.outcome;
-        let (credits, limits) = (verified.credits, verified.limits);
-        let key = verified.snapshot.map(|snapshot| VerifiedKey {
-            identity: snapshot
-                .identity
-                .map(|identity| OwnerResponse::new(identity, snapshot.limits.of_identity_alone())),
-            key_id: snapshot.key.id,
-            keyspace_id: snapshot.key.api_id,
-            enabled: snapshot.key.enabled,
-            name: snapshot.key.name,
-            meta: shown_meta(snapshot.key.meta),
-            expires: shown_time(snapshot.key.expires_at),
-            permissions: snapshot.access.slugs(),
-            roles: snapshot.access.roles.into_keys().collect(),
-            credits,
-            ratelimits: limits.into_iter().map(EvaluatedResponse::from).collect(),
-        });
-        Self { valid: outcome == Outcome::Valid, code: outcome.code(), key }
     }
 }

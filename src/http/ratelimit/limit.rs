@@ -34,5 +34,5 @@ pub async fn limit(call: Call, request: LimitRequest) -> Result<Reply<LimitRespo
     let Some(Answered { passed, limit, remaining, reset_ms, override_id }) = answers.each.into_iter().next() else {
         return Err(Error::unexpected("a question without an answer"));
     };
-    Ok(Reply::new(LimitResponse { success: passed, limit, remaining, reset: reset_ms, override_id }))
+    Ok(Reply::new(LimitResponse { success: passed, limit, remaining, reset: reset_ms, override_id }).routine(passed))
 }

@@ -46,5 +46,5 @@ pub async fn multi_limit(call: Call, request: Vec<LimitRequest>) -> Result<Reply
         reset: answered.reset_ms,
         override_id: answered.override_id,
     });
-    Ok(Reply::new(MultiLimitResponse { passed: answers.passed, limits: limits.collect() }))
+    Ok(Reply::new(MultiLimitResponse { passed: answers.passed, limits: limits.collect() }).routine(answers.passed))
 }

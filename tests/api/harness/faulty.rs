@@ -32,7 +32,12 @@ impl Faulty {
 
     /// A server on it.
     pub fn serve(&self) -> Server {
-        Options::default().database(self.postgres.url()).start()
+        self.serve_with("")
+    }
+
+    /// A server on it with these flags.
+    pub fn serve_with(&self, flags: &str) -> Server {
+        Options::default().flags(flags).database(self.postgres.url()).start()
     }
 
     /// Postgres and all that it started.

@@ -206,7 +206,7 @@ fn what_the_owner_holds_goes_with_the_owner() {
     holds(&world, &key, "direct", true);
     world.admin.ok("keys.updateKey", json!({"keyId": key.id, "externalId": "user_1"}));
     holds(&world, &key, "owner.role", true);
-    world.execute("UPDATE identities SET deleted_at = now() WHERE workspace_id = $ws");
+    assert_eq!(world.admin.call("identities.deleteIdentity", json!({"identity": "user_1"})).status, 200);
     holds(&world, &key, "owner", false);
     holds(&world, &key, "owner.role", false);
     assert!(world.verify(&key.plaintext).get("identity").is_none());

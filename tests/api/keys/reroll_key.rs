@@ -5,6 +5,7 @@ use crate::harness::Client;
 use crate::harness::World;
 use crate::harness::fixtures::MadeKey;
 use crate::harness::server::Options;
+use crate::harness::soon;
 use chrono::Duration;
 use keyward::model::master_key::MasterKeys;
 use serde_json::Value;
@@ -51,15 +52,16 @@ fn a_new_key_takes_the_place_of_the_old_one() {
 }
 
 #[test]
-fn without_grace_the_old_key_ends_at_once_on_every_server() {
+fn without_grace_the_old_key_ends_at_once_and_soon_on_every_server() {
     let world = World::new();
     let second = Options::default().start();
     let elsewhere = Client::new(second.url()).bearer(world.admin.root_key());
     let old = world.key(&world.api(), json!({}));
     assert_eq!(elsewhere.ok("keys.verifyKey", json!({"key": old.plaintext}))["code"], "VALID");
     let new = reroll(&world, &old.id, json!(0));
+    assert_eq!(world.verdict(&old.plaintext), "EXPIRED");
+    soon(json!("EXPIRED"), || elsewhere.ok("keys.verifyKey", json!({"key": old.plaintext}))["code"].clone());
     for client in [&elsewhere, &world.admin] {
-        assert_eq!(client.ok("keys.verifyKey", json!({"key": old.plaintext}))["code"], "EXPIRED");
         assert_eq!(client.ok("keys.verifyKey", json!({"key": new.plaintext}))["code"], "VALID");
     }
 }

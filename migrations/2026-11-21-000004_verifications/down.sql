@@ -1,0 +1,4 @@
+DROP TABLE event_writers;
+DROP TABLE usage_daily;
+DROP TABLE usage_hourly;
+DROP TABLE verifications;
