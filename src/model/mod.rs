@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod api;
+pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod code;

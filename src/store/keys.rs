@@ -2,6 +2,7 @@
 
 use crate::authz::caller::Permit;
 use crate::model::api::Api;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::credits::Credits;
@@ -92,6 +93,7 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewKey<'_>) -> QueryResult
         Event::KeyCreate,
         format!("created key {}", new.id),
         vec![key_resource(new.id, new.name), Resource::new("api", new.api_id, None)],
+        Changed::of(new.id),
     );
     Ok(())
 }
@@ -193,6 +195,7 @@ pub fn update(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges)
         Event::KeyUpdate,
         format!("updated key {}", key.id),
         vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
+        changed(key, changes),
     );
     Ok(())
 }
@@ -217,7 +220,8 @@ pub fn replace(
     new: &KeyId,
     expires_at: Option<Timestamp>,
 ) -> QueryResult<()> {
-    apply(tx, permit, old, &KeyChanges { expires_at: Some(expires_at), ..KeyChanges::default() })?;
+    let changes = KeyChanges { expires_at: Some(expires_at), ..KeyChanges::default() };
+    apply(tx, permit, old, &changes)?;
     record(
         tx,
         permit,
@@ -228,6 +232,7 @@ pub fn replace(
             key_resource(&old.id, old.name.as_deref()),
             Resource::new("api", &old.api_id, None),
         ],
+        changed(old, &changes),
     );
     tx.changed(Change::Key(old.id.clone()));
     Ok(())
@@ -253,6 +258,7 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, key: &Key, permanent: bool) -> Q
         Event::KeyDelete,
         format!("{verb} key {}", key.id),
         vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
+        Changed::of(&key.id),
     );
     Ok(())
 }
@@ -285,8 +291,15 @@ fn key_resource(id: &KeyId, name: Option<&str>) -> Resource {
     Resource::new("key", id, name)
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>) {
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>, changed: Changed) {
     let Some(id) = resources.first().map(|resource| KeyId::from_text(&resource.id)) else { return };
-    let workspace = permit.workspace().clone();
-    tx.record(Change::Key(id), AuditEvent { workspace, event, display, resources });
+    tx.record(Change::Key(id), AuditEvent::new(permit.workspace(), event, display, resources).changing(changed));
+}
+
+/// What decides on a key. The key was read under its lock.
+fn changed(key: &Key, changes: &KeyChanges) -> Changed {
+    Changed::of(&key.id)
+        .field("enabled", &key.enabled, changes.enabled.as_ref())
+        .nullable("expires", &key.expires_at, changes.expires_at.as_ref())
+        .nullable("owner", &key.identity_id, changes.identity_id.as_ref())
 }

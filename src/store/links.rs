@@ -271,12 +271,12 @@ fn audit(
     event: Event,
     verb: &str,
 ) -> AuditEvent {
-    AuditEvent {
-        workspace: permit.workspace().clone(),
+    AuditEvent::new(
+        permit.workspace(),
         event,
-        display: format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.id()),
-        resources: vec![Resource::new(holder.kind(), holder.id(), None), Resource::new(held.kind(), id, Some(label))],
-    }
+        format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.id()),
+        vec![Resource::new(holder.kind(), holder.id(), None), Resource::new(held.kind(), id, Some(label))],
+    )
 }
 
 #[expect(clippy::too_many_arguments, reason = "what an audit row says of a link")]

@@ -195,10 +195,6 @@ fn same(old: &RateLimit, new: &Defined) -> bool {
 
 fn audit(permit: &Permit, limited: Limited<'_>, event: Event, verb: &str, id: &RateLimitId, name: &str) -> AuditEvent {
     let owner = limited.resource();
-    AuditEvent {
-        workspace: permit.workspace().clone(),
-        event,
-        display: format!("{verb} rate limit {name} of {} {}", owner.r#type, owner.id),
-        resources: vec![owner, Resource::new("ratelimit", id, Some(name))],
-    }
+    let display = format!("{verb} rate limit {name} of {} {}", owner.r#type, owner.id);
+    AuditEvent::new(permit.workspace(), event, display, vec![owner, Resource::new("ratelimit", id, Some(name))])
 }

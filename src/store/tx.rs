@@ -1,9 +1,12 @@
 //! One transaction: the connection, one reading of the clock, and the list of what was changed in it.
 
+use crate::model::audit::Changed;
+use crate::model::audit::FieldChange;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::id::WorkspaceId;
 use crate::model::origin::Event;
+use crate::model::origin::Origin;
 use crate::model::origin::Resource;
 use crate::store::cache::elapsed_ms;
 use diesel::pg::PgConnection;
@@ -23,6 +26,35 @@ pub struct AuditEvent {
     pub display: String,
     /// What it happened to.
     pub resources: Vec<Resource>,
+    /// Which fields became what, of those that decide on something.
+    pub changes: Vec<FieldChange>,
+}
+
+impl AuditEvent {
+    /// An event that changed no field that decides on something.
+    #[must_use]
+    pub fn new(workspace: &WorkspaceId, event: Event, display: String, resources: Vec<Resource>) -> Self {
+        Self { workspace: workspace.clone(), event, display, resources, changes: Vec::new() }
+    }
+
+    /// The same with the fields that it changed.
+    #[must_use]
+    pub fn changing(self, changed: Changed) -> Self {
+        Self { changes: changed.fields(), ..self }
+    }
+}
+
+/// An audit row as it is written: most have the origin and the moment of their transaction.
+#[derive(Debug)]
+pub(in crate::store) struct Noted {
+    pub(in crate::store) event: AuditEvent,
+    pub(in crate::store) own: Option<(Origin, Timestamp)>,
+}
+
+impl From<AuditEvent> for Noted {
+    fn from(event: AuditEvent) -> Self {
+        Self { event, own: None }
+    }
 }
 
 /// A moment before the database was asked: on the server's clock, and on that of [`elapsed_ms`].
@@ -39,7 +71,7 @@ pub struct Tx<'c> {
     now: Timestamp,
     begun_ms: u64,
     changes: Vec<Change>,
-    events: Vec<AuditEvent>,
+    events: Vec<Noted>,
 }
 
 impl<'c> Tx<'c> {
@@ -62,7 +94,7 @@ impl<'c> Tx<'c> {
     /// Notes what was changed, to be told to every node when the transaction commits, and to the audit log.
     pub(in crate::store) fn record(&mut self, change: Change, event: AuditEvent) {
         self.changed(change);
-        self.events.push(event);
+        self.events.push(event.into());
     }
 
     /// Notes a change that shares its audit row with another one.
@@ -74,10 +106,16 @@ impl<'c> Tx<'c> {
 
     /// Notes in the audit log what changed nothing but must be known: a secret was shown.
     pub(in crate::store) fn note(&mut self, event: AuditEvent) {
-        self.events.push(event);
+        self.events.push(event.into());
     }
 
-    pub(in crate::store) fn into_parts(self) -> (&'c mut PgConnection, Vec<Change>, Vec<AuditEvent>) {
+    /// Notes in the audit log what somebody did, or was refused, in another moment than this transaction's: it writes
+    /// together what was gathered of many.
+    pub fn note_as(&mut self, origin: Origin, at: Timestamp, event: AuditEvent) {
+        self.events.push(Noted { event, own: Some((origin, at)) });
+    }
+
+    pub(in crate::store) fn into_parts(self) -> (&'c mut PgConnection, Vec<Change>, Vec<Noted>) {
         (self.connection, self.changes, self.events)
     }
 }
