@@ -18,6 +18,7 @@ use crate::model::schema::keys;
 use crate::model::secret::Hash;
 use crate::model::verification::Subject;
 use crate::store::access;
+use crate::store::tx::ReadAt;
 use crate::store::tx::Tx;
 use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub subject: Arc<Subject>,
     /// The allow list of its API; `None` allows all.
     pub ip_whitelist: Option<AddressList>,
+    /// When it was read.
+    pub read: ReadAt,
 }
 
 type Row = (Key, Option<Identity>, Access, Vec<String>, Option<Credits>, Limits);
@@ -97,8 +100,9 @@ pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> Qu
         .filter(keys::pending_migration_id.is_null())
         .select((keys::hash, columns!()))
         .load(tx.connection)?;
+    let read = tx.read_at();
     let named = rows.into_iter().filter_map(|(hash, row)| Some((Hash::from_bytes(hash.try_into().ok()?), row)));
-    named.map(|(hash, row)| snapshot(row).map(|found| (hash, found))).collect()
+    named.map(|(hash, row)| snapshot(read, row).map(|found| (hash, found))).collect()
 }
 
 /// The live key of a live API with this hash.
@@ -182,10 +186,10 @@ fn one(
         .select(columns!())
         .first(tx.connection)
         .optional()?;
-    row.map(snapshot).transpose()
+    row.map(|row| snapshot(tx.read_at(), row)).transpose()
 }
 
-fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResult<Snapshot> {
+fn snapshot(read: ReadAt, (key, identity, access, entries, credits, limits): Row) -> QueryResult<Snapshot> {
     let list = AddressList::parse(&entries).map_err(|index| {
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
@@ -200,5 +204,6 @@ fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResu
         credits,
         limits,
         ip_whitelist: (!list.is_empty()).then_some(list),
+        read,
     })
 }

@@ -1,4 +1,6 @@
-//! Decisions: what was decided, why, and what would be decided if something were otherwise.
+//! Decisions: every denial as a record that explains itself (decisions.md "Additions").
 
+pub mod describe;
 pub mod history;
+mod remedy;
 pub mod suppose;

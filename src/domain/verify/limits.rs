@@ -9,25 +9,12 @@ use crate::model::clock::Timestamp;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
+use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
 use crate::model::rate_limit::RateLimit;
 use crate::store::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A limit as a verification asks for it. With `limit` and `duration_ms` it needs no stored one; with one of the two the
-/// other is that of the stored one (decisions.md #26).
-#[derive(Clone, Debug)]
-pub struct AskedLimit {
-    /// Its name.
-    pub name: String,
-    /// Tokens to take, 0 or more.
-    pub cost: i64,
-    /// Tokens per window, 0 or more; 0 refuses.
-    pub limit: Option<i64>,
-    /// Length of the window, milliseconds, 1000 or more.
-    pub duration_ms: Option<i64>,
-}
 
 /// A limit that counts in this call: [`Evaluated`] as far as it is known before the limiter has spoken.
 #[derive(Debug)]
@@ -174,6 +161,7 @@ fn planned(snapshot: &Snapshot, limit: &RateLimit, of_key: bool, cost: i64) -> P
             reset_ms: 0,
             remaining: 0,
             exceeded: false,
+            cost,
         },
     }
 }
@@ -193,6 +181,7 @@ fn brought_along(snapshot: &Snapshot, asked: &AskedLimit, limit: i64, duration_m
             reset_ms: 0,
             remaining: 0,
             exceeded: false,
+            cost: asked.cost,
         },
     }
 }
