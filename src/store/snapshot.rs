@@ -124,7 +124,7 @@ pub fn load_by_id(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> Query
         .select(columns!())
         .first(tx.connection)
         .optional()?;
-    row.map(snapshot).transpose()
+    row.map(|row| snapshot(tx.read_at(), row)).transpose()
 }
 
 /// A live owner as all of its keys share it: a key that has nothing of its own and belongs to no API.
@@ -157,7 +157,7 @@ pub fn load_owner(tx: &mut Tx<'_>, workspace: &WorkspaceId, external_id: &str) -
         identity_id: Some(identity.id.clone()),
     };
     let limits = Limits { key: Vec::new(), identity: limits };
-    snapshot((key, Some(identity), access, Vec::new(), None, limits)).map(Some)
+    snapshot(tx.read_at(), (key, Some(identity), access, Vec::new(), None, limits)).map(Some)
 }
 
 /// The same for a key whose hash is still that of the foreign system that it was imported from.

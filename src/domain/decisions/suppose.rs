@@ -109,6 +109,7 @@ mod tests {
     use crate::model::root_key::RootKey;
     use crate::model::verification::Subject;
     use crate::store::snapshot::Snapshot;
+    use crate::store::tx::ReadAt;
     use chrono::Duration;
     use std::sync::Arc;
 
@@ -148,6 +149,7 @@ mod tests {
             credits: None,
             limits: Limits::default(),
             ip_whitelist: None,
+            read: ReadAt::default(),
             key,
         }
     }
