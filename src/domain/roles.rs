@@ -43,7 +43,7 @@ pub enum Which {
 }
 
 /// The one answer for a role that is unknown, deleted or of another workspace.
-fn not_found() -> Error {
+pub(in crate::domain) fn not_found() -> Error {
     Error::new(Code::RoleNotFound, "The requested role does not exist or has been deleted.")
 }
 
