@@ -1,0 +1,5 @@
+//! `decisions.*` on the wire.
+
+mod simulate;
+
+pub use simulate::simulate;
