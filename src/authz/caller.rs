@@ -180,11 +180,27 @@ impl Caller {
         };
         self.judge(also, held).map_err(|unheld| {
             let mut error = self.denied(also, &unheld, &[On::Any]);
-            for need in error.lack.iter_mut().flat_map(|lack| &mut lack.needs) {
-                need.any = !need.everywhere.starts_with("rbac.");
+            if let Some(lack) = &mut error.lack {
+                lack.needs = self.needed_somewhere(also);
             }
             error
         })
+    }
+
+    /// All that [`Self::permit_each`] needs, with what of it is held.
+    #[must_use]
+    pub fn needed(&self, on: &[On<'_>], also: &[Action]) -> Vec<Need> {
+        self.needs.iter().chain(also).map(|action| self.need(*action, on)).collect()
+    }
+
+    /// All that [`Self::somewhere`] needs, with what of it is held.
+    #[must_use]
+    pub fn needed_somewhere(&self, also: &[Action]) -> Vec<Need> {
+        let mut needs = self.needed(&[On::Any], also);
+        for need in &mut needs {
+            need.any = !need.everywhere.starts_with("rbac.");
+        }
+        needs
     }
 
     /// Leave for the operation on something *inside* an API that the request did not name (rule 3): what the caller may
@@ -310,7 +326,7 @@ impl Caller {
                 self.operation
             ),
         );
-        let needs = self.needs.iter().chain(also).map(|action| self.need(*action, on)).collect();
+        let needs = self.needed(on, also);
         error.lack = Some(Box::new(Lack { required, missing, needs }));
         error.refusing(Refusal::Lacks)
     }

@@ -12,6 +12,7 @@ pub mod database;
 pub mod decisions;
 pub mod events;
 pub mod health;
+pub mod history;
 pub mod identities;
 pub mod imports;
 pub mod keys;

@@ -2,12 +2,15 @@
 
 use crate::model::address::AddressList;
 use crate::model::credits::Credits;
+use crate::model::id::ApiId;
+use crate::model::id::KeyId;
 use crate::model::id::MigrationId;
 use crate::model::id::WorkspaceId;
 use crate::model::identity::Identity;
 use crate::model::key::Key;
 use crate::model::permission::Access;
 use crate::model::rate_limit::Limits;
+use crate::model::rate_limit::OwnLimits;
 use crate::model::schema::apis;
 use crate::model::schema::credits;
 use crate::model::schema::identities;
@@ -108,6 +111,53 @@ pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> Qu
 /// Whatever the database says. A stored allow list that does not parse is one: nobody may pass it.
 pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResult<Option<Snapshot>> {
     one(tx, workspace, hash, None)
+}
+
+/// The live key of a live API with this id, also one whose import is pending.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_by_id(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> QueryResult<Option<Snapshot>> {
+    let row: Option<Row> = live_keys!()
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::id.eq(id))
+        .select(columns!())
+        .first(tx.connection)
+        .optional()?;
+    row.map(|row| snapshot(tx.read_at(), row)).transpose()
+}
+
+/// A live owner as all of its keys share it: a key that has nothing of its own and belongs to no API.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_owner(tx: &mut Tx<'_>, workspace: &WorkspaceId, external_id: &str) -> QueryResult<Option<Snapshot>> {
+    let row: Option<(Identity, Access, OwnLimits)> = identities::table
+        .filter(identities::workspace_id.eq(workspace))
+        .filter(identities::external_id.eq(external_id))
+        .filter(identities::deleted_at.is_null())
+        .select((Identity::as_select(), access::of_owner(), access::limits_of_identity()))
+        .first(tx.connection)
+        .optional()?;
+    let Some((identity, access, OwnLimits(limits))) = row else { return Ok(None) };
+    let key = Key {
+        id: KeyId::from_text(""),
+        workspace_id: workspace.clone(),
+        api_id: ApiId::from_text(""),
+        start: String::new(),
+        prefix: None,
+        byte_length: None,
+        name: None,
+        meta: None,
+        enabled: true,
+        expires_at: None,
+        created_at: identity.created_at,
+        updated_at: None,
+        last_used_at: None,
+        identity_id: Some(identity.id.clone()),
+    };
+    let limits = Limits { key: Vec::new(), identity: limits };
+    snapshot(tx.read_at(), (key, Some(identity), access, Vec::new(), None, limits)).map(Some)
 }
 
 /// The same for a key whose hash is still that of the foreign system that it was imported from.

@@ -217,7 +217,7 @@ fn command(text: String, cli: String) -> Remedy {
     Remedy { text, curl: None, cli: Some(cli) }
 }
 
-fn request(text: String, operation: &str, fields: &[(&str, String)]) -> Remedy {
+pub(super) fn request(text: String, operation: &str, fields: &[(&str, String)]) -> Remedy {
     let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     let curl = format!(
         "curl -X POST \"$KEYWARD_URL/v2/{operation}\" -H \"Authorization: Bearer $ROOT_KEY\" \
@@ -228,7 +228,7 @@ fn request(text: String, operation: &str, fields: &[(&str, String)]) -> Remedy {
 }
 
 /// As JSON. What is written here always serialises.
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -158,7 +158,7 @@ fn check_permissions(tuples: &[String]) -> Result<Vec<String>> {
 }
 
 /// The one answer for a root key that is unknown, deleted, of another workspace, or hidden from the caller.
-fn not_found() -> Error {
+pub(in crate::domain) fn not_found() -> Error {
     Error::new(Code::KeyNotFound, "The requested root key does not exist or has been deleted.")
 }
 
@@ -227,7 +227,10 @@ fn unknown_bearer() -> Error {
 }
 
 /// Refuses a root key that may not be used now.
-fn admit(root_key: &RootKey, workspace: &Workspace, now: Timestamp) -> Result<()> {
+///
+/// # Errors
+/// `key_disabled`, `forbidden` (expired), `workspace_disabled`.
+pub(in crate::domain) fn admit(root_key: &RootKey, workspace: &Workspace, now: Timestamp) -> Result<()> {
     if !root_key.enabled {
         return Err(
             Error::new(Code::RootKeyDisabled, "The root key of this request is disabled.").refusing(Refusal::Disabled)
