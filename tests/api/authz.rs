@@ -123,7 +123,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
         "apis.deleteApi" => of(Rule::Names, json!({"apiId": api})),
         "apis.listKeys" => of(Rule::Names, json!({"apiId": api, "decrypt": true})),
         "keys.createKey" => of(Rule::Names, json!({"apiId": api, "recoverable": true})),
-        "keys.verifyKey" => of(Rule::Verifies, json!({"key": key.plaintext})),
+        "keys.verifyKey" => of(Rule::Verifies, json!({"key": key.plaintext, "explain": true})),
         "keys.getKey" => of(not_found, json!({"keyId": key.id, "decrypt": true})),
         "keys.whoami" => of(not_found, json!({"key": key.plaintext})),
         "keys.updateKey" => of(not_found, json!({"keyId": key.id, "name": "renamed"})),
