@@ -96,7 +96,12 @@ fn what_a_role_lost_and_the_key_got_by_another_route() {
     let lost = scene.change("permissions.setRolePermissions", json!({"role": "editor", "permissions": ["docs.read"]}));
     let id = scene.denied(asks(), "INSUFFICIENT_PERMISSIONS");
     let first = scene.explain(&id);
-    is_change(&first["before"][0], &lost, "authorization.disconnect_role_and_permissions", "role `editor` lost `docs.write`");
+    is_change(
+        &first["before"][0],
+        &lost,
+        "authorization.disconnect_role_and_permissions",
+        "role `editor` lost `docs.write`",
+    );
     assert_eq!((&first["now"]["allowed"], &first["now"]["missing"]), (&json!(false), &json!([WRITE])));
     assert_eq!((first["now"].get("since"), &first["now"]["because"]), (None, &json!([])));
 
@@ -118,7 +123,12 @@ fn what_a_role_lost_and_the_key_got_by_another_route() {
     assert_eq!((&now["allowed"], now.get("since")), (&json!(false), None), "{now}");
     // A gap starts it anew.
     let again = scene.change("permissions.setRolePermissions", json!({"role": "editor", "permissions": [WRITE]}));
-    allowed_since(&scene.explain(&id), &again, "authorization.connect_role_and_permission", "role `editor` got `docs.write`");
+    allowed_since(
+        &scene.explain(&id),
+        &again,
+        "authorization.connect_role_and_permission",
+        "role `editor` got `docs.write`",
+    );
 }
 
 #[test]
@@ -171,20 +181,21 @@ fn states_of_the_key_its_owner_and_its_api() {
         fields["keyId"] = json!(scene.key.id);
         scene.change("keys.updateKey", fields)
     };
-    let owner = |enabled: bool| {
-        scene.change("identities.updateIdentity", json!({"identity": "acme", "enabled": enabled}))
-    };
+    let owner =
+        |enabled: bool| scene.change("identities.updateIdentity", json!({"identity": "acme", "enabled": enabled}));
     let list = |list: Value| scene.change("apis.updateApi", json!({"apiId": scene.api, "ipWhitelist": list}));
 
     let off = update(json!({"enabled": false}));
     let id = scene.denied(json!({}), "DISABLED");
     is_change(&scene.explain(&id)["before"][0], &off, "key.update", "`enabled` was true and became false");
-    allowed_since(&scene.explain(&id), &update(json!({"enabled": true})), "key.update", "became true");
+    let on = update(json!({"enabled": true}));
+    allowed_since(&scene.explain(&id), &on, "key.update", "became true");
 
     let off = owner(false);
     let id = scene.denied(json!({}), "FORBIDDEN");
     is_change(&scene.explain(&id)["before"][0], &off, "identity.update", "owner `acme`: `enabled` was true");
-    allowed_since(&scene.explain(&id), &owner(true), "identity.update", "became true");
+    let on = owner(true);
+    allowed_since(&scene.explain(&id), &on, "identity.update", "became true");
     // Another owner will do, too.
     owner(false);
     let id = scene.denied(json!({}), "FORBIDDEN");
@@ -194,7 +205,8 @@ fn states_of_the_key_its_owner_and_its_api() {
     let listed = list(json!(["192.0.2.1"]));
     let id = scene.denied(json!({"clientIp": "192.0.2.7"}), "FORBIDDEN");
     is_change(&scene.explain(&id)["before"][0], &listed, "api.update", "`ipWhitelist` got `192.0.2.1`");
-    allowed_since(&scene.explain(&id), &list(json!(["192.0.2.0/24"])), "api.update", "`ipWhitelist`");
+    let listed = list(json!(["192.0.2.0/24"]));
+    allowed_since(&scene.explain(&id), &listed, "api.update", "`ipWhitelist`");
 }
 
 #[test]
@@ -228,7 +240,10 @@ fn a_key_that_was_deleted_since() {
         let id = scene.denied(asks(), "INSUFFICIENT_PERMISSIONS");
         let gone = scene.change("keys.deleteKey", json!({"keyId": scene.key.id, "permanent": permanent}));
         let now = scene.explain(&id)["now"].clone();
-        assert_eq!((&now["allowed"], &now["code"], &now["step"]), (&json!(false), &json!("NOT_FOUND"), &json!("lookup")));
+        assert_eq!(
+            (&now["allowed"], &now["code"], &now["step"]),
+            (&json!(false), &json!("NOT_FOUND"), &json!("lookup"))
+        );
         is_change(&now["because"][0], &gone, "key.delete", "was deleted");
         assert_eq!(now["since"], now["because"][0]["time"]);
     }
@@ -309,7 +324,8 @@ fn permissions_of_a_root_key() {
     let server = Options::default().start();
     let scene = Scene::on(&server, json!({}));
     let (id, client) = scene.world.root_key_until(&["api.*.read_api", "api.*.create_key"], None);
-    let update = |permissions: Value| scene.change("rootKeys.updateKey", json!({"keyId": id, "permissions": permissions}));
+    let update =
+        |permissions: Value| scene.change("rootKeys.updateKey", json!({"keyId": id, "permissions": permissions}));
     let lost = update(json!(["api.*.read_api"]));
     scene.hour();
     let create = json!({"apiId": scene.api});
@@ -340,7 +356,8 @@ fn states_of_a_root_key_and_its_workspace() {
     scene.hour();
     let denied = refused(&client, "apis.listApis", json!({}), "unkey/authorization/key_disabled");
     is_change(&scene.explain(&denied)["before"][0], &off, "rootKey.update", "`enabled` was true and became false");
-    allowed_since(&scene.explain(&denied), &switch(true), "rootKey.update", "became true");
+    let on = switch(true);
+    allowed_since(&scene.explain(&denied), &on, "rootKey.update", "became true");
 
     let workspace = |enabled: bool| {
         let at = scene.hour();
@@ -355,7 +372,8 @@ fn states_of_a_root_key_and_its_workspace() {
     assert_eq!(now["because"][0]["actor"]["type"], "operator");
     assert!((at..at + 60_000).contains(&now["since"].as_i64().unwrap()), "{now}");
 
-    let denied = refused(&client, "apis.createApi", json!({"name": "x"}), "unkey/authorization/insufficient_permissions");
+    let denied =
+        refused(&client, "apis.createApi", json!({"name": "another"}), "unkey/authorization/insufficient_permissions");
     let gone = scene.change("rootKeys.deleteKey", json!({"keyId": id}));
     let now = scene.explain(&denied)["now"].clone();
     assert_eq!((&now["allowed"], &now["step"]), (&json!(false), &json!("rootKey")), "{now}");
@@ -390,5 +408,8 @@ fn asking_again_consumes_nothing_and_writes_nothing() {
     }
     assert_eq!(scene.world.everything(), before);
     let data = scene.world.admin.ok("keys.verifyKey", json!({"key": scene.key.plaintext, "permissions": WRITE}));
-    assert_eq!((&data["code"], &data["credits"], &data["ratelimits"][0]["remaining"]), (&json!("VALID"), &json!(4), &json!(0)));
+    assert_eq!(
+        (&data["code"], &data["credits"], &data["ratelimits"][0]["remaining"]),
+        (&json!("VALID"), &json!(4), &json!(0))
+    );
 }

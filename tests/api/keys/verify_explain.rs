@@ -49,7 +49,9 @@ fn a_valid_one_is_explained_with_what_there_was_before_it() {
     let foretold = world.admin.ok("decisions.simulate", json!({"keyId": key.id, "credits": {"cost": 8}}));
     let data = explained(&world, json!({"key": key.plaintext, "credits": {"cost": 8}}));
     assert_eq!(data["code"], "USAGE_EXCEEDED");
-    for field in ["allowed", "code", "step", "summary", "credential", "principal", "required", "held", "missing", "change"] {
+    for field in
+        ["allowed", "code", "step", "summary", "credential", "principal", "required", "held", "missing", "change"]
+    {
         assert_eq!(data["explanation"][field], foretold[field], "{field}");
     }
 }
