@@ -270,11 +270,16 @@ fn of_a_root_key_it_foretells_the_call() {
     assert_eq!(real.body["error"]["missing"], data["missing"]);
     assert_eq!(data["required"]["permissions"], real.body["error"]["required"]);
 
-    // For something at all, and for everything.
-    assert_eq!(verdict(&simulate(json!({"operation": "keys.createKey"}))).0, "VALID");
+    // For everything there is.
+    assert_eq!(verdict(&simulate(json!({"operation": "keys.createKey"}))), (lacking, vec!["api.*.create_key"]));
+    assert_eq!(verdict(&simulate(json!({"operation": "keys.getKey"}))).0, "VALID");
+    assert_eq!(verdict(&simulate(json!({"operation": "keys.verifyKey"}))), (lacking, vec!["api.*.verify_key"]));
+    let some = json!({"operation": "keys.verifyKey", "if": {"grant": ["api.api_1.verify_key"]}});
+    assert_eq!(verdict(&simulate(some)).0, "VALID");
     assert_eq!(verdict(&simulate(json!({"operation": "apis.createApi"}))), (lacking, vec!["api.*.create_api"]));
-    let revoked = json!({"operation": "keys.createKey", "if": {"revoke": [format!("api.{api}.create_key")]}});
-    assert_eq!(verdict(&simulate(revoked)), (lacking, vec!["api.*.create_key"]));
+    let mut revoked = create(&api);
+    revoked["if"] = json!({"revoke": [format!("api.{api}.create_key")]});
+    assert_eq!(verdict(&simulate(revoked)).0, lacking);
 
     let mut granted = create(&other);
     granted["if"] = json!({"grant": [needed]});
