@@ -220,7 +220,7 @@ fn command(text: String, cli: String) -> Remedy {
 pub(super) fn request(text: String, operation: &str, fields: &[(&str, String)]) -> Remedy {
     let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     let curl = format!(
-        "curl -X POST \"$KEYWARD_URL/v2/{operation}\" -H \"Authorization: Bearer $ROOT_KEY\" \
+        "curl -X POST \"$SERVER/v2/{operation}\" -H \"Authorization: Bearer $ROOT_KEY\" \
          -H 'Content-Type: application/json' -d {}",
         shell(&format!("{{{}}}", fields.join(",")))
     );

@@ -1,6 +1,9 @@
 //! `decisions.*`.
 
+mod change;
 mod explain;
+mod list_decisions;
+mod records;
 
 use crate::harness::Answer;
 use crate::harness::Client;
