@@ -4,6 +4,7 @@ use crate::model::id::RequestId;
 use crate::model::id::RootKeyId;
 use serde::Serialize;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Longest `User-Agent` that is kept, characters.
 const MAX_USER_AGENT: usize = 512;
@@ -16,7 +17,7 @@ pub enum Actor {
         /// Its id.
         id: RootKeyId,
         /// Its label, or `root key`.
-        name: String,
+        name: Arc<str>,
     },
     /// The operator, on the command line.
     CommandLine,

@@ -33,7 +33,7 @@ pub(in crate::store) fn insert(
 
 fn insert_some(connection: &mut PgConnection, origin: &Origin, at: Timestamp, events: &[AuditEvent]) -> Result<()> {
     let (actor_type, actor_id, actor_name) = match &origin.actor {
-        Actor::RootKey { id, name } => ("rootkey", id.as_str(), name.as_str()),
+        Actor::RootKey { id, name } => ("rootkey", id.as_str(), name.as_ref()),
         Actor::CommandLine => ("operator", "cli", "command line"),
         Actor::System => ("system", "keyward", "keyward"),
     };

@@ -286,7 +286,7 @@ fn key_resource(id: &KeyId, name: Option<&str>) -> Resource {
 }
 
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>) {
-    let Some(id) = resources.first().map(|resource| KeyId::from_text(&resource.id)) else { return };
+    let Some(id) = resources.first().map(|resource| KeyId::from_text(resource.id.as_str())) else { return };
     let workspace = permit.workspace().clone();
     tx.record(Change::Key(id), AuditEvent { workspace, event, display, resources });
 }

@@ -270,7 +270,7 @@ fn resource(id: &RootKeyId, name: Option<&str>) -> Resource {
 
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>) {
     for resource in &resources {
-        tx.changed(Change::RootKey(RootKeyId::from_text(&resource.id)));
+        tx.changed(Change::RootKey(RootKeyId::from_text(resource.id.as_str())));
     }
     tx.note(AuditEvent { workspace: permit.workspace().clone(), event, display, resources });
 }

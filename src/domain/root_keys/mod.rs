@@ -191,7 +191,7 @@ pub fn revoke(tx: &mut Tx<'_>, id: &RootKeyId) -> Result<()> {
 pub async fn authenticate(cache: &Cache, loader: &Loader, bearer: &Hash, now: Timestamp) -> Result<Arc<Authenticated>> {
     let known = match cache.root_key(bearer) {
         Some(known) => Some(known),
-        None => loader.root_key(bearer).await?,
+        None => Box::pin(loader.root_key(bearer)).await?,
     };
     let authenticated = known.ok_or_else(unknown_bearer)?;
     admit(&authenticated.root_key, &authenticated.workspace, now)?;
