@@ -6,6 +6,7 @@ use crate::http::bearer;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::client;
+use crate::http::denied;
 use crate::http::envelope;
 use crate::http::operations::Operation;
 use crate::http::problem;
@@ -16,6 +17,7 @@ use crate::http::within::Expected;
 use crate::http::within::within;
 use crate::model::code::Code;
 use crate::model::error::Error;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::origin::Origin;
 use crate::model::root_key::RootKey;
@@ -121,11 +123,16 @@ where
     let address = client_address(state, http);
     // One bound for all that waits for the database: two slow queries are no longer than one.
     let decided = pin!(async {
-        let authenticated = authenticate(state, http, address).await?;
+        let authenticated = authenticate(state, http, operation, address).await?;
         Trace::note(http, |trace| trace.root_key = Some(authenticated.root_key.id.clone()));
-        spend_allowance(state, http, &authenticated.root_key, &authenticated.workspace)?;
-        let request = state.contract.read(operation.name, http.headers(), &body)?;
-        handler(call(state, http, operation, &authenticated, address), request).await
+        let answer = async {
+            spend_allowance(state, http, &authenticated.root_key, &authenticated.workspace)?;
+            let request = state.contract.read(operation.name, http.headers(), &body)?;
+            handler(call(state, http, operation, &authenticated, address), request).await
+        };
+        answer.await.inspect_err(|error| {
+            denied::note(state, http, operation, address, Some(&authenticated), error);
+        })
     });
     let patience = settings.database_timeout().saturating_mul(operation.patience);
     let left = || longest.saturating_sub(begun.elapsed());
@@ -166,12 +173,17 @@ fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
 }
 
 /// Who calls. A failed attempt counts against the address that it came from, and only other failing ones feel it.
-async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>) -> Result<Arc<Authenticated>> {
+async fn authenticate(
+    state: &State,
+    http: &HttpRequest,
+    operation: &'static Operation,
+    address: Option<IpAddr>,
+) -> Result<Arc<Authenticated>> {
     let app = &state.app;
     let now = app.clock.now();
     let known = match bearer::hash(http.headers()) {
         Ok(hash) => root_keys::authenticate(&app.cache, &app.loader, &hash, now).await,
-        Err(error) => Err(error),
+        Err(error) => Err((error, None)),
     };
     match known {
         Ok(authenticated) => {
@@ -180,17 +192,22 @@ async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>
             }
             Ok(authenticated)
         }
-        Err(error) if error.source.is_some() => Err(error),
-        Err(error) => match app.edge.failed(address) {
-            Ok(()) => Err(error),
+        Err((error, _)) if error.source.is_some() => Err(error),
+        Err((error, known)) => match app.edge.failed(address) {
+            Ok(()) => {
+                denied::note(state, http, operation, address, known.as_ref(), &error);
+                Err(error)
+            }
             Err(allowance) => {
                 Trace::note(http, |trace| trace.allowance = Some(allowance));
                 let mut refused = Error::new(
                     Code::AuthenticationRateLimited,
                     "Too many requests from this address failed to authenticate within a minute. Requests with a valid \
                      root key are still served.",
-                );
+                )
+                .refusing(Refusal::UnknownTooOften);
                 refused.retry_after_s = allowance.retry_after_s;
+                denied::note(state, http, operation, address, known.as_ref(), &refused);
                 Err(refused)
             }
         },
@@ -209,7 +226,8 @@ fn spend_allowance(state: &State, http: &HttpRequest, root_key: &RootKey, worksp
             "This root key made more than the {limit} requests per minute that its workspace allows each root key. \
              The operator can raise the limit."
         ),
-    );
+    )
+    .refusing(Refusal::Allowance(limit));
     refused.retry_after_s = Some(retry_after_s);
     Err(refused)
 }
@@ -230,6 +248,7 @@ fn call(
             address,
             user_agent: user_agent.map(Origin::user_agent),
             request_id: Trace::request_id(http),
+            ignored: denied::ignored(http),
         },
         caller: Arc::new(Caller {
             root_key: root_key.id.clone(),

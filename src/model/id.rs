@@ -43,8 +43,8 @@ impl<K: Kind> Id<K> {
 
     /// An id as a caller or the database wrote it.
     #[must_use]
-    pub fn from_text(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into(), PhantomData)
+    pub fn from_text(text: impl AsRef<str>) -> Self {
+        Self(text.as_ref().into(), PhantomData)
     }
 
     /// Whether a text has the form of an id that was issued.

@@ -2,7 +2,9 @@
 
 use crate::model::id::RequestId;
 use crate::model::id::RootKeyId;
+use serde::Deserialize;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -25,6 +27,29 @@ pub enum Actor {
     System,
 }
 
+/// Credentials that a request carried beside its bearer and that never count (decisions.md #3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ignored(u8);
+
+impl Ignored {
+    /// What is looked for, in the words of records.
+    pub const ALL: [&'static str; 5] = ["cookie", "header.x-api-key", "query.key", "query.api_key", "query.token"];
+
+    /// Adds one of [`Self::ALL`].
+    #[must_use]
+    pub fn and(self, name: &str) -> Self {
+        let bits = Self::ALL.iter().zip(0_u8..).filter(|(known, _)| **known == name).map(|(_, bit)| 1 << bit);
+        Self(bits.fold(self.0, |all, bit: u8| all | bit))
+    }
+
+    /// All that were found.
+    #[must_use]
+    pub fn names(self) -> Vec<String> {
+        let found = Self::ALL.iter().zip(0_u8..).filter(|(_, bit)| self.0 & (1 << bit) != 0);
+        found.map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
 /// One request as the audit log sees it.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -36,13 +61,16 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// Correlates all rows of the request.
     pub request_id: RequestId,
+    /// Credentials that the request carried beside the one that counts.
+    pub ignored: Ignored,
 }
 
 impl Origin {
     /// An origin with no client behind it.
     #[must_use]
     pub fn local(actor: Actor) -> Self {
-        Self { actor, address: None, user_agent: None, request_id: RequestId::generate() }
+        let ignored = Ignored::default();
+        Self { actor, address: None, user_agent: None, request_id: RequestId::generate(), ignored }
     }
 
     /// Cuts a `User-Agent` to what is kept.
@@ -53,14 +81,15 @@ impl Origin {
 }
 
 /// One thing that an event is about.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resource {
     /// `api`, `key`, `rootKey`, `workspace`.
-    pub r#type: &'static str,
+    pub r#type: Cow<'static, str>,
     /// Its id.
     pub id: String,
     /// Its label, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
@@ -68,7 +97,7 @@ impl Resource {
     /// A resource of an event.
     #[must_use]
     pub fn new(r#type: &'static str, id: impl ToString, name: Option<&str>) -> Self {
-        Self { r#type, id: id.to_string(), name: name.map(ToOwned::to_owned) }
+        Self { r#type: r#type.into(), id: id.to_string(), name: name.map(ToOwned::to_owned) }
     }
 }
 
@@ -117,6 +146,7 @@ pub enum Event {
     NamespaceDelete,
     SetOverride,
     DeleteOverride,
+    Denied,
 }
 
 impl Event {
@@ -165,6 +195,7 @@ impl Event {
             Self::NamespaceDelete => "ratelimitNamespace.delete",
             Self::SetOverride => "ratelimit.set_override",
             Self::DeleteOverride => "ratelimit.delete_override",
+            Self::Denied => "authorization.denied",
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn spend_all(server: &Server, key: &MadeKey, costs: &[i64]) -> Vec<Re
 /// The same of several keys.
 fn spend_each(server: &Server, spends: &[(&MadeKey, i64)]) -> Vec<Result<Spent, bool>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let spends: Vec<_> = spends.iter().map(|(key, cost)| (KeyId::from_text(key.id.as_str()), *cost)).collect();
+    let spends: Vec<_> = spends.iter().map(|(key, cost)| (KeyId::from_text(&key.id), *cost)).collect();
     let answers = runtime.block_on(join_all(spends.iter().map(|(key, cost)| server.app.ledger.spend(key, *cost))));
     answers.into_iter().map(|answer| answer.map_err(|error| error.detail.contains("None were spent"))).collect()
 }
@@ -161,7 +161,7 @@ fn the_end_commits_what_waits_and_takes_nothing_more() {
     let world = World::on(&server);
     let key = limited(&world, 1000, None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let id = KeyId::from_text(key.id.as_str());
+    let id = KeyId::from_text(&key.id);
     let ledger = &server.app.ledger;
     let (answers, ()) = runtime.block_on(async {
         let spends = join_all((0..500).map(|_| ledger.spend(&id, 1)));
