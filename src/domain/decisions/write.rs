@@ -17,7 +17,6 @@ use crate::model::decision::LooksLike;
 use crate::model::decision::Question;
 use crate::model::decision::RootKeyQuestion;
 use crate::model::decision::Told;
-use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::RootKeyId;
@@ -78,10 +77,7 @@ fn audit(tx: &mut Tx<'_>, taken: &Taken, denied: &KeptRootKey, record: &Decision
     }
     let name = description.credential.name.clone();
     let origin = Origin {
-        actor: Actor::RootKey {
-            id: RootKeyId::from_text(id),
-            name: name.clone().unwrap_or_else(|| "root key".to_owned()),
-        },
+        actor: Actor::RootKey { id: RootKeyId::from_text(id), name: name.as_deref().unwrap_or("root key").into() },
         address: denied.address,
         user_agent: denied.user_agent.clone(),
         request_id: taken.first.clone(),
@@ -246,10 +242,7 @@ fn root_key(denied: &KeptRootKey, known: &Known) -> Told4 {
     let question = RootKeyQuestion {
         root_key: description.credential.id.as_deref().filter(|_| key.is_none()).map(RootKeyId::from_text),
         needs: denied.lack.as_ref().map(|lack| lack.needs.clone()).unwrap_or_default(),
-        gives_until: match denied.refusal {
-            Refusal::Outlives { other, .. } => Some(other.map(|at| at.timestamp_millis())),
-            _ => None,
-        },
+        gives_until: denied.refusal.other_end().map(|other| other.map(|at| at.timestamp_millis())),
     };
     (description, None, Question::RootKey(question), describe::told(&judged))
 }

@@ -104,7 +104,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
         Known::Present(snapshot) => Some(snapshot),
         Known::Absent => None,
-        Known::Unknown => means.loader.key(&caller.workspace, &hash).await?,
+        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
+        Known::Unknown => Box::pin(means.loader.key(&caller.workspace, &hash)).await?,
     };
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
@@ -119,9 +120,7 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         means.denials.key(&KeyClass {
             at: now,
             origin,
-            operation: caller.operation,
-            root_key: &caller.root_key,
-            workspace: &caller.workspace,
+            caller,
             verdict,
             snapshot,
             credits,
@@ -137,16 +136,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         });
     };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
-        let presented = Arc::new(request.key);
-        let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
-        snapshot = match imported::find(db, &caller.workspace, migration, &presented).await? {
-            Found::Nothing => None,
-            Found::Pending(found) if query.is_ok() && known(&found) => {
-                imported::bind(db, caller, origin, found.key, migration, &presented).await?
-            }
-            Found::Bound(found) | Found::Pending(found) => Some(found),
-        }
-        .map(Arc::new);
+        let (presented, may_bind) = (Arc::new(request.key), query.is_ok());
+        snapshot = Box::pin(import(db, caller, origin, &question, (migration, presented, may_bind))).await?;
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
@@ -177,6 +168,25 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     Ok(verified)
 }
 
+/// The imported key that this text may be; bound to it, if it is found by this question for the first time.
+async fn import(
+    db: &Db,
+    caller: &Caller,
+    origin: &Origin,
+    question: &Question<'_>,
+    (migration, presented, may_bind): (&MigrationId, Arc<Plaintext>, bool),
+) -> Result<Option<Arc<Snapshot>>> {
+    let known = |found: &Snapshot| decide::decide(Some(found), question).outcome != Outcome::NotFound;
+    let found = match imported::find(db, &caller.workspace, migration, &presented).await? {
+        Found::Nothing => None,
+        Found::Pending(found) if may_bind && known(&found) => {
+            imported::bind(db, caller, origin, found.key, migration, &presented).await?
+        }
+        Found::Bound(found) | Found::Pending(found) => Some(found),
+    };
+    Ok(found.map(Arc::new))
+}
+
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.
 async fn consume(
     means: Means<'_>,
@@ -195,7 +205,10 @@ async fn consume(
         return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits });
     }
     let limited = snapshot.credits.is_some();
-    let spent = if limited { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
+    let spent = match limited {
+        true => Box::pin(means.ledger.spend(&snapshot.key.id, cost)).await?,
+        false => Spent::Unlimited,
+    };
     let (reason, credits) = match spent {
         Spent::Unlimited => (Reason::Passed, None),
         Spent::Left(left) => (Reason::Passed, Some(left)),
@@ -206,7 +219,7 @@ async fn consume(
     if admitted {
         tokens.keep();
     } else {
-        tokens.give_back().await;
+        Box::pin(tokens.give_back()).await;
     }
     let limits = limits::evaluated(planned, &decision, admitted);
     Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits })
@@ -217,7 +230,7 @@ async fn balance(means: Means<'_>, snapshot: &Snapshot) -> Result<Option<i64>> {
     if snapshot.credits.is_none() {
         return Ok(None);
     }
-    Ok(match means.ledger.spend(&snapshot.key.id, 0).await? {
+    Ok(match Box::pin(means.ledger.spend(&snapshot.key.id, 0)).await? {
         Spent::Left(balance) | Spent::Refused(balance) => Some(balance),
         Spent::Unlimited => None,
     })
