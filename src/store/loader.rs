@@ -158,7 +158,7 @@ fn load_root_keys(db: &Db, cache: &Cache, wanted: HashMap<Hash, Vec<Answer<Authe
         .map(|(read, found)| {
             let authenticated = found.into_iter().map(|(hash, root_key, workspace)| {
                 let grants = Arc::new(Grants::of(&root_key.permissions));
-                (hash, Arc::new(Authenticated { root_key, workspace, grants, read }))
+                (hash, Arc::new(Authenticated::new(root_key, workspace, grants, read)))
             });
             authenticated.collect()
         })

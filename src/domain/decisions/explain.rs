@@ -53,8 +53,8 @@ pub struct Explained {
 /// `decision_not_found` for what is unknown, of another workspace, or may not be read: one answer for all of it.
 pub async fn explain(means: Means<'_>, caller: &Arc<Caller>, request: &RequestId) -> Result<Explained> {
     let found = match find(means.db, caller, request).await {
-        // It may have been denied a moment ago, on this node.
-        Err(error) if error.code == Code::DecisionNotFound && means.denials.is_waiting() => {
+        // It may have been denied a moment ago, on this node, and may be on its way while this is asked.
+        Err(error) if error.code == Code::DecisionNotFound => {
             means.denials.flush(means.db).await?;
             find(means.db, caller, request).await
         }

@@ -263,12 +263,6 @@ impl Denials {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether anything is not written: records, or requests of records.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.waiting() > 0 || self.requests.load(Ordering::Relaxed) > 0
-    }
-
     /// Writes what waits. What could not be written waits on.
     ///
     /// # Errors

@@ -20,7 +20,6 @@ use crate::model::decision::Question;
 use crate::model::decision::RootKeyQuestion;
 use crate::model::decision::Told;
 use crate::model::error::Error;
-use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::RootKeyId;
@@ -70,7 +69,7 @@ pub(super) fn write(tx: &mut Tx<'_>, batch: &[Taken]) -> Result<()> {
 ///
 /// # Errors
 /// The database's, which is asked only of what is no key.
-pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: KeptKey) -> Result<Description> {
+pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: KeptKey) -> Result<Box<Description>> {
     let (decided, known) = if decided.stranger.is_some() {
         db.ask(move |tx| {
             let decided = Kept::Key(Box::new(decided));
@@ -84,7 +83,7 @@ pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: Kept
     let Kept::Key(decided) = decided else { return Err(Error::unexpected("a key became a root key")) };
     let (mut description, ..) = key(&decided, &known);
     explain::hide(&mut description, caller);
-    Ok(description)
+    Ok(Box::new(description))
 }
 
 fn audited(taken: &Taken) -> Option<&KeptRootKey> {
@@ -103,10 +102,7 @@ fn audit(tx: &mut Tx<'_>, taken: &Taken, denied: &KeptRootKey, record: &Decision
     }
     let name = description.credential.name.clone();
     let origin = Origin {
-        actor: Actor::RootKey {
-            id: RootKeyId::from_text(id),
-            name: name.clone().unwrap_or_else(|| "root key".to_owned()),
-        },
+        actor: Actor::RootKey { id: RootKeyId::from_text(id), name: name.as_deref().unwrap_or("root key").into() },
         address: denied.address,
         user_agent: denied.user_agent.clone(),
         request_id: taken.first.clone(),
@@ -271,10 +267,7 @@ fn root_key(denied: &KeptRootKey, known: &Known) -> Told4 {
     let question = RootKeyQuestion {
         root_key: description.credential.id.as_deref().filter(|_| key.is_none()).map(RootKeyId::from_text),
         needs: denied.lack.as_ref().map(|lack| lack.needs.clone()).unwrap_or_default(),
-        gives_until: match denied.refusal {
-            Refusal::Outlives { other, .. } => Some(other.map(|at| at.timestamp_millis())),
-            _ => None,
-        },
+        gives_until: denied.refusal.other_end().map(|other| other.map(|at| at.timestamp_millis())),
     };
     (description, None, Question::RootKey(question), describe::told(&judged))
 }

@@ -10,7 +10,6 @@ use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
 use crate::domain::decisions::class::KeyClass;
 use crate::domain::decisions::record::Denials;
-use crate::domain::decisions::record::KeptKey;
 use crate::domain::decisions::record::Stranger;
 use crate::domain::decisions::write;
 use crate::domain::events::Events;
@@ -101,9 +100,10 @@ pub struct Means<'a> {
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
 ///
 /// # Errors
-/// `insufficient_permissions` without any `verify_key`, or without `read_decision` for an explanation; `permissions_query_syntax_error`; `authentication/malformed` for
-/// a key that cannot be one of its migration; `precondition_failed` for a rate limit that there is not;
-/// `service_unavailable` when what is needed cannot be had: never a guess.
+/// `insufficient_permissions` without any `verify_key`, or without `read_decision` for an explanation;
+/// `permissions_query_syntax_error`; `authentication/malformed` for a key that cannot be one of its migration;
+/// `precondition_failed` for a rate limit that there is not; `service_unavailable` when what is needed cannot be had: never a
+/// guess.
 pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request: Verify) -> Result<Verified> {
     caller.somewhere(if request.explain { &[Action::ReadDecision] } else { &[] })?;
     let db = means.db;
@@ -111,7 +111,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
         Known::Present(snapshot) => Some(snapshot),
         Known::Absent => None,
-        Known::Unknown => means.loader.key(&caller.workspace, &hash).await?,
+        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
+        Known::Unknown => Box::pin(means.loader.key(&caller.workspace, &hash)).await?,
     };
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
@@ -127,9 +128,7 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         let class = KeyClass {
             at: now,
             origin,
-            operation: caller.operation,
-            root_key: &caller.root_key,
-            workspace: &caller.workspace,
+            caller,
             verdict,
             snapshot,
             credits,
@@ -149,16 +148,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         explain.then(|| class.kept())
     };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
-        let presented = Arc::new(request.key);
-        let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
-        snapshot = match imported::find(db, &caller.workspace, migration, &presented).await? {
-            Found::Nothing => None,
-            Found::Pending(found) if query.is_ok() && known(&found) => {
-                imported::bind(db, caller, origin, found.key, migration, &presented).await?
-            }
-            Found::Bound(found) | Found::Pending(found) => Some(found),
-        }
-        .map(Arc::new);
+        let (presented, may_bind) = (Arc::new(request.key), query.is_ok());
+        snapshot = Box::pin(import(db, caller, origin, &question, (migration, presented, may_bind))).await?;
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
@@ -172,7 +163,10 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         return Err(Error::new(Code::PermissionsQuerySyntaxError, detail));
     }
     let Some(snapshot) = snapshot else {
-        let explanation = explained(db, caller, unknown).await?;
+        let explanation = match unknown {
+            Some(unknown) => Some(Box::pin(write::explained(db, caller, unknown)).await?),
+            None => None,
+        };
         return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new(), explanation });
     };
     let mut verified = if verdict.outcome == Outcome::Valid {
@@ -184,19 +178,12 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     if explain || verified.verdict.outcome != Outcome::Valid {
         let (credits, limits) = if explain { verified.before(request.cost) } else { (verified.credits, None) };
         let limits = limits.as_ref().unwrap_or(&verified.limits);
-        let decided = deny(&verified.verdict, verified.snapshot.as_ref(), credits, limits);
-        verified.explanation = explained(db, caller, decided).await?;
+        if let Some(decided) = deny(&verified.verdict, verified.snapshot.as_ref(), credits, limits) {
+            verified.explanation = Some(Box::pin(write::explained(db, caller, decided)).await?);
+        }
     }
     means.events.note(now, origin, &verified, request.tags, request.cost);
     Ok(verified)
-}
-
-/// The verdict in words, if they were asked for.
-async fn explained(db: &Db, caller: &Caller, decided: Option<KeptKey>) -> Result<Option<Box<Description>>> {
-    match decided {
-        Some(decided) => Ok(Some(Box::new(write::explained(db, caller, decided).await?))),
-        None => Ok(None),
-    }
 }
 
 impl Verified {
@@ -211,6 +198,25 @@ impl Verified {
         };
         (self.credits.map(|left| left.saturating_add(cost)), Some(self.limits.iter().map(untouched).collect()))
     }
+}
+
+/// The imported key that this text may be; bound to it, if it is found by this question for the first time.
+async fn import(
+    db: &Db,
+    caller: &Caller,
+    origin: &Origin,
+    question: &Question<'_>,
+    (migration, presented, may_bind): (&MigrationId, Arc<Plaintext>, bool),
+) -> Result<Option<Arc<Snapshot>>> {
+    let known = |found: &Snapshot| decide::decide(Some(found), question).outcome != Outcome::NotFound;
+    let found = match imported::find(db, &caller.workspace, migration, &presented).await? {
+        Found::Nothing => None,
+        Found::Pending(found) if may_bind && known(&found) => {
+            imported::bind(db, caller, origin, found.key, migration, &presented).await?
+        }
+        Found::Bound(found) | Found::Pending(found) => Some(found),
+    };
+    Ok(found.map(Arc::new))
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.
@@ -231,7 +237,10 @@ async fn consume(
         return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits, explanation: None });
     }
     let limited = snapshot.credits.is_some();
-    let spent = if limited { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
+    let spent = match limited {
+        true => Box::pin(means.ledger.spend(&snapshot.key.id, cost)).await?,
+        false => Spent::Unlimited,
+    };
     let (reason, credits) = match spent {
         Spent::Unlimited => (Reason::Passed, None),
         Spent::Left(left) => (Reason::Passed, Some(left)),
@@ -242,7 +251,7 @@ async fn consume(
     if admitted {
         tokens.keep();
     } else {
-        tokens.give_back().await;
+        Box::pin(tokens.give_back()).await;
     }
     let limits = limits::evaluated(planned, &decision, admitted);
     Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits, explanation: None })
@@ -253,7 +262,7 @@ async fn balance(means: Means<'_>, snapshot: &Snapshot) -> Result<Option<i64>> {
     if snapshot.credits.is_none() {
         return Ok(None);
     }
-    Ok(match means.ledger.spend(&snapshot.key.id, 0).await? {
+    Ok(match Box::pin(means.ledger.spend(&snapshot.key.id, 0)).await? {
         Spent::Left(balance) | Spent::Refused(balance) => Some(balance),
         Spent::Unlimited => None,
     })

@@ -4,6 +4,7 @@ mod explain;
 mod list_decisions;
 mod simulate;
 
+pub use explain::ExplainResponse;
 pub use explain::explain;
 pub use list_decisions::list_decisions;
 pub use simulate::simulate;

@@ -7,7 +7,6 @@ use keyward::model::id::RequestId;
 use keyward::model::id::RootKeyId;
 use keyward::model::origin::Actor;
 use keyward::model::origin::Event;
-use keyward::model::origin::Ignored;
 use keyward::model::origin::Origin;
 use keyward::model::origin::Resource;
 use keyward::store::tx::AuditEvent;
@@ -177,12 +176,12 @@ fn a_batch_writes_rows_of_many_origins_each_in_its_own_moment() {
     let at = world.server.clock.now() - chrono::Duration::minutes(5);
     let workspace = world.workspace.clone();
     let request_id = RequestId::generate();
+    let actor = Actor::RootKey { id: RootKeyId::from_text("root_1"), name: "writer".into() };
     let origin = Origin {
-        actor: Actor::RootKey { id: RootKeyId::from_text("root_1"), name: "writer".to_owned() },
         address: Some("192.0.2.7".parse().unwrap()),
         user_agent: Some("curl".to_owned()),
         request_id: request_id.clone(),
-        ignored: Ignored::default(),
+        ..Origin::local(actor)
     };
     let server = world.server;
     server

@@ -17,7 +17,7 @@ const SLUGS: &[&str] = &["a.read", "a.write", "b.read", "b.write", "c:x", "d-e",
 const ROLES: &[&str] = &["reader", "writer", "admin of c", "empty"];
 const OWNERS: &[&str] = &["acme", "globex", "initech"];
 /// Verifications of one world.
-const VERIFICATIONS: usize = 40;
+const VERIFICATIONS: usize = 24;
 /// Checks that can refuse one after the other at most.
 const MOST_REPAIRS: usize = 9;
 

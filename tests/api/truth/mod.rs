@@ -7,7 +7,6 @@ mod random;
 mod unknown;
 
 use crate::harness::Client;
-use crate::harness::eventually;
 use crate::truth::random::Random;
 use serde_json::Value;
 use serde_json::json;
@@ -41,12 +40,9 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// `decisions.explain`, as soon as the record is written.
+/// `decisions.explain`.
 fn explain(reader: &Client, request_id: &str) -> Value {
-    eventually("the denial is recorded", || {
-        let answer = reader.call("decisions.explain", json!({"requestId": request_id}));
-        (answer.status == 200).then(|| answer.data().clone())
-    })
+    reader.ok("decisions.explain", json!({"requestId": request_id}))
 }
 
 /// All of a list but one.
