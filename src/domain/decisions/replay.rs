@@ -135,7 +135,14 @@ impl KeyToday {
             Outcome::Valid if record.description.step == Some(Step::RateLimits) => self.limits_raised(record, denied),
             // What was taken since is not in the log.
             Outcome::RateLimited | Outcome::UsageExceeded => Turn::default(),
-            _ => history::turn(&past.rows, (&past.state, now), denied, |state, at| past.judge(state, at), ends),
+            Outcome::Valid
+            | Outcome::NotFound
+            | Outcome::Forbidden
+            | Outcome::Disabled
+            | Outcome::Expired
+            | Outcome::InsufficientPermissions => {
+                history::turn(&past.rows, (&past.state, now), denied, |state, at| past.judge(state, at), ends)
+            }
         };
         Ok(Today { now: replayed(&described, record, &turned, (&past.rows, &past.state)), before: self.before(record) })
     }

@@ -8,8 +8,10 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
+use crate::authz::expression::SyntaxError;
 use crate::domain::decisions::class::KeyClass;
 use crate::domain::decisions::record::Denials;
+use crate::domain::decisions::record::KeptKey;
 use crate::domain::decisions::record::Stranger;
 use crate::domain::decisions::write;
 use crate::domain::events::Events;
@@ -23,9 +25,11 @@ use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::MigrationId;
+use crate::model::id::WorkspaceId;
 use crate::model::origin::Origin;
 use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
+use crate::model::secret::Hash;
 use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
 use crate::model::verdict::Reason;
@@ -108,12 +112,7 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     caller.somewhere(if request.explain { &[Action::ReadDecision] } else { &[] })?;
     let db = means.db;
     let (hash, now) = (request.key.hash(), db.clock().now());
-    let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
-        Known::Present(snapshot) => Some(snapshot),
-        Known::Absent => None,
-        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
-        Known::Unknown => Box::pin(means.loader.key(&caller.workspace, &hash)).await?,
-    };
+    let mut snapshot = found(means, &caller.workspace, &hash).await?;
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
         covered: &|api| caller.covers(Action::VerifyKey, api),
@@ -159,14 +158,10 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     if let Err(fault) = query
         && known
     {
-        let detail = format!("The query in `permissions` cannot be read: {fault}.");
-        return Err(Error::new(Code::PermissionsQuerySyntaxError, detail));
+        return Err(unreadable(&fault));
     }
     let Some(snapshot) = snapshot else {
-        let explanation = match unknown {
-            Some(unknown) => Some(Box::pin(write::explained(db, caller, unknown)).await?),
-            None => None,
-        };
+        let explanation = explained(db, caller, unknown).await?;
         return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new(), explanation });
     };
     let mut verified = if verdict.outcome == Outcome::Valid {
@@ -178,12 +173,35 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     if explain || verified.verdict.outcome != Outcome::Valid {
         let (credits, limits) = if explain { verified.before(request.cost) } else { (verified.credits, None) };
         let limits = limits.as_ref().unwrap_or(&verified.limits);
-        if let Some(decided) = deny(&verified.verdict, verified.snapshot.as_ref(), credits, limits) {
-            verified.explanation = Some(Box::pin(write::explained(db, caller, decided)).await?);
-        }
+        let decided = deny(&verified.verdict, verified.snapshot.as_ref(), credits, limits);
+        verified.explanation = explained(db, caller, decided).await?;
     }
     means.events.note(now, origin, &verified, request.tags, request.cost);
     Ok(verified)
+}
+
+/// The key with this hash.
+async fn found(means: Means<'_>, workspace: &WorkspaceId, hash: &Hash) -> Result<Option<Arc<Snapshot>>> {
+    match means.cache.key(workspace, hash) {
+        Known::Present(snapshot) => Ok(Some(snapshot)),
+        Known::Absent => Ok(None),
+        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
+        Known::Unknown => Box::pin(means.loader.key(workspace, hash)).await,
+    }
+}
+
+/// The refusal of a permission query.
+pub(in crate::domain) fn unreadable(fault: &SyntaxError) -> Error {
+    let detail = format!("The query in `permissions` cannot be read: {fault}.");
+    Error::new(Code::PermissionsQuerySyntaxError, detail)
+}
+
+/// The verdict in words, if they were asked for.
+async fn explained(db: &Db, caller: &Caller, decided: Option<KeptKey>) -> Result<Option<Box<Description>>> {
+    match decided {
+        Some(decided) => Ok(Some(Box::pin(write::explained(db, caller, decided)).await?)),
+        None => Ok(None),
+    }
 }
 
 impl Verified {

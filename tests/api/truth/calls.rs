@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::json;
 
 /// Calls of one world.
-const CALLS: usize = 24;
+const CALLS: usize = 20;
 const LACKS: &str = "unkey/authorization/insufficient_permissions";
 
 /// A world with two of everything that a tuple can name.
@@ -149,7 +149,7 @@ fn together(held: &[String], missing: &[String]) -> Vec<String> {
 
 #[test]
 fn what_is_said_of_denied_calls_is_true() {
-    for_each_seed(&[3, 4], |mut random| {
+    for_each_seed(&[3], |mut random| {
         let world = World::new();
         let scene = Scene::make(&world);
         let mut denied = 0;

@@ -17,7 +17,7 @@ const SLUGS: &[&str] = &["a.read", "a.write", "b.read", "b.write", "c:x", "d-e",
 const ROLES: &[&str] = &["reader", "writer", "admin of c", "empty"];
 const OWNERS: &[&str] = &["acme", "globex", "initech"];
 /// Verifications of one world.
-const VERIFICATIONS: usize = 24;
+const VERIFICATIONS: usize = 20;
 /// Checks that can refuse one after the other at most.
 const MOST_REPAIRS: usize = 9;
 
@@ -181,7 +181,7 @@ fn question(random: &mut Random, model: &Model<'_>) -> Value {
 
 #[test]
 fn what_is_said_of_denied_verifications_is_true() {
-    for_each_seed(&[1, 2], |mut random| {
+    for_each_seed(&[1], |mut random| {
         let world = World::new();
         let model = Model::make(&world, &mut random);
         let mut denied = 0;
@@ -223,51 +223,16 @@ fn repaired(
             "not every route is named, or one that there is not",
             &[&held, &about],
         );
-        let id = json!(key.made.id);
         let missing = texts(&record["missing"]);
         ensure(missing.is_empty() == (code != "INSUFFICIENT_PERMISSIONS"), "missing for another reason", &about);
-        let (supposed, operation, fix) = match code.as_str() {
-            "NOT_FOUND" => {
-                ensure(record["credential"]["looksLike"] == "otherApi", "it was looked for elsewhere", &about);
-                asked.as_object_mut().unwrap().remove("apiId");
-                (json!({}), "", json!({}))
-            }
-            "DISABLED" => (json!({"enabled": true}), "keys.updateKey", json!({"keyId": id, "enabled": true})),
-            "EXPIRED" => (json!({"expires": null}), "keys.updateKey", json!({"keyId": id, "expires": null})),
-            "FORBIDDEN" => {
-                let owner = record["principal"]["owner"]["externalId"].clone();
-                ensure(owner == json!(key.owner.unwrap()), "it has another owner", &about);
-                (
-                    json!({"ownerEnabled": true}),
-                    "identities.updateIdentity",
-                    json!({"identity": owner, "enabled": true}),
-                )
-            }
-            "INSUFFICIENT_PERMISSIONS" => {
-                needless(model, key, &asked, &missing, &about);
-                granted = true;
-                (json!({"grant": missing}), "keys.addPermissions", json!({"keyId": id, "permissions": missing}))
-            }
-            "USAGE_EXCEEDED" => {
-                let credits = &record["required"]["credits"];
-                let (cost, left) = (credits["cost"].as_i64().unwrap(), credits["remaining"].as_i64().unwrap());
-                ensure(left < cost, "there are credits enough", &about);
-                // One less does not do.
-                let simulated = model.simulate(key, &asked, &json!({"credits": cost - 1}));
-                ensure(simulated["code"] == "USAGE_EXCEEDED", "fewer credits would do", &[&simulated, &about]);
-                let fix = json!({"keyId": id, "operation": "increment", "value": cost - left});
-                (json!({"credits": cost}), "keys.updateCredits", fix)
-            }
-            "RATE_LIMITED" => {
-                let limit = &record["required"]["ratelimits"][0];
-                let raised = limit["limit"].as_i64().unwrap() + limit["cost"].as_i64().unwrap();
-                let limits =
-                    json!([{"name": "requests", "limit": raised, "duration": limit["duration"], "autoApply": true}]);
-                model.of_key(key, "keys.updateKey", json!({"ratelimits": limits}));
-                (json!({}), "", json!({}))
-            }
-            other => panic!("{other}"),
-        };
+        if code == "INSUFFICIENT_PERMISSIONS" {
+            needless(model, key, &asked, &missing, &about);
+            granted = true;
+        } else if code == "NOT_FOUND" {
+            ensure(record["credential"]["looksLike"] == "otherApi", "it was looked for elsewhere", &about);
+            asked.as_object_mut().unwrap().remove("apiId");
+        }
+        let (supposed, operation, fix) = repair(model, key, &asked, &record);
         let simulated = model.simulate(key, &asked, &supposed);
         if !operation.is_empty() {
             model.world.admin.ok(operation, fix);
@@ -288,6 +253,44 @@ fn repaired(
     model.of_key(key, "keys.setPermissions", json!({"permissions": key.holder.slugs}));
     if granted && random.percent(50) {
         routes_are_real(model, key, &asked);
+    }
+}
+
+/// What a record asks for: supposed, and done by an operation. Without one it is done already.
+fn repair(model: &Model<'_>, key: &Key, asked: &Value, record: &Value) -> (Value, &'static str, Value) {
+    let id = json!(key.made.id);
+    match record["code"].as_str().unwrap() {
+        "NOT_FOUND" => (json!({}), "", json!({})),
+        "DISABLED" => (json!({"enabled": true}), "keys.updateKey", json!({"keyId": id, "enabled": true})),
+        "EXPIRED" => (json!({"expires": null}), "keys.updateKey", json!({"keyId": id, "expires": null})),
+        "FORBIDDEN" => {
+            let owner = record["principal"]["owner"]["externalId"].clone();
+            ensure(owner == json!(key.owner.unwrap()), "it has another owner", &[record]);
+            let fix = json!({"identity": owner, "enabled": true});
+            (json!({"ownerEnabled": true}), "identities.updateIdentity", fix)
+        }
+        "INSUFFICIENT_PERMISSIONS" => {
+            let missing = &record["missing"];
+            (json!({"grant": missing}), "keys.addPermissions", json!({"keyId": id, "permissions": missing}))
+        }
+        "USAGE_EXCEEDED" => {
+            let credits = &record["required"]["credits"];
+            let (cost, left) = (credits["cost"].as_i64().unwrap(), credits["remaining"].as_i64().unwrap());
+            ensure(left < cost, "there are credits enough", &[record]);
+            // One less does not do.
+            let simulated = model.simulate(key, asked, &json!({"credits": cost - 1}));
+            ensure(simulated["code"] == "USAGE_EXCEEDED", "fewer credits would do", &[&simulated, record]);
+            let fix = json!({"keyId": id, "operation": "increment", "value": cost - left});
+            (json!({"credits": cost}), "keys.updateCredits", fix)
+        }
+        "RATE_LIMITED" => {
+            let limit = &record["required"]["ratelimits"][0];
+            let raised = limit["limit"].as_i64().unwrap() + limit["cost"].as_i64().unwrap();
+            let raised = json!({"name": "requests", "limit": raised, "duration": limit["duration"], "autoApply": true});
+            model.of_key(key, "keys.updateKey", json!({"ratelimits": [raised]}));
+            (json!({}), "", json!({}))
+        }
+        other => panic!("{other}"),
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 use std::fmt;
 
 /// Seeds of one run: those of the variable `KEYWARD_TEST_SEED`, or these and one of the clock's.
+#[expect(clippy::disallowed_methods, reason = "this is no setting of the server")]
 fn seeds(some: &[u64]) -> Vec<u64> {
     if let Ok(seed) = std::env::var("KEYWARD_TEST_SEED") {
         return vec![seed.parse().unwrap()];
@@ -29,7 +30,6 @@ fn for_each_seed(some: &[u64], test: impl Fn(Random) + Sync) {
         let runs: Vec<_> =
             seeds(some).into_iter().map(|seed| (seed, scope.spawn(move || test(Random::new(seed))))).collect();
         for (seed, run) in runs {
-            println!("KEYWARD_TEST_SEED={seed}");
             assert!(run.join().is_ok(), "failed with KEYWARD_TEST_SEED={seed}");
         }
     });
