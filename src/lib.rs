@@ -173,6 +173,7 @@
 //!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
+//!   within            A bound on how long something may take, which costs nothing where nothing waits.
 //!   analytics/        `analytics.*` on the wire.
 //!     get_usage       `analytics.getUsage`.
 //!   apis/             `apis.*` on the wire.

@@ -72,12 +72,14 @@ impl Stranger {
     /// What can be said of a text.
     #[must_use]
     pub fn of(text: &str) -> Self {
+        Self::hashed(text, Hash::of(text))
+    }
+
+    /// The same where the text's hash is known.
+    #[must_use]
+    pub fn hashed(text: &str, hash: Hash) -> Self {
         let prefix = text.rsplit_once('_').map(|(prefix, _)| prefix).filter(|prefix| prefix.len() <= MAX_PREFIX);
-        Self {
-            hash: Some(Hash::of(text)),
-            looks_like: describe::looks_like(text),
-            prefix: prefix.map(ToOwned::to_owned),
-        }
+        Self { hash: Some(hash), looks_like: describe::looks_like(text), prefix: prefix.map(ToOwned::to_owned) }
     }
 }
 
