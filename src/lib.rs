@@ -10,7 +10,8 @@
 //! `http/rpc.rs` takes the request through size → bearer → contract and calls `http/keys/verify.rs`, which turns JSON into a
 //! question for `domain/verify/mod.rs`. That reads the key and its API by `store/snapshot.rs`, in one SELECT, and asks
 //! `domain/verify/decide.rs`, a pure function with one order of checks, for the verdict. The answer goes back through
-//! `http/envelope.rs`. Beside that, `domain/last_used.rs` notes the use in memory and writes it later, in batches.
+//! `http/envelope.rs`. Beside that, `domain/last_used.rs` notes the use in memory and writes it later, in batches; so do
+//! `domain/events.rs` with the event and `domain/decisions/record.rs` with a verdict that was not `VALID`.
 //!
 //! # Floors
 //!
@@ -172,6 +173,7 @@
 //!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
+//!   within            A bound on how long something may take, which costs nothing where nothing waits.
 //!   analytics/        `analytics.*` on the wire.
 //!     get_usage       `analytics.getUsage`.
 //!   apis/             `apis.*` on the wire.

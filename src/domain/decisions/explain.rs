@@ -149,6 +149,8 @@ fn reduced(mut decision: Decision, today: Today, grants: &Grants) -> Explained {
     if let Some(told) = decision.told.take() {
         let description = &mut decision.description;
         description.summary = told.summary;
+        // More would tell which of its own permissions count for what it did not name.
+        description.held.retain(|held| told.required.iter().flatten().any(|tuple| *tuple == held.permission));
         description.required.permissions = Some(told.required);
         description.missing = told.missing;
         description.change = told.change;

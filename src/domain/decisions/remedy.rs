@@ -159,7 +159,8 @@ pub(super) fn of_root_key(judged: &RootKeyVerdict<'_>, missing: &[String]) -> Op
         all.into_iter().collect::<Vec<_>>()
     };
     Some(match refusal {
-        Refusal::Unknown | Refusal::UnknownTooOften => words("Mint a new root key.".to_owned()),
+        Refusal::Unknown => words("Mint a new root key.".to_owned()),
+        Refusal::UnknownTooOften => words("Use another root key: this one is disabled or has expired.".to_owned()),
         Refusal::Disabled => request(
             format!("Enable the root key {}.", root_key.id),
             "rootKeys.updateKey",

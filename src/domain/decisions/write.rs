@@ -39,6 +39,9 @@ use crate::store::tx::AuditEvent;
 use crate::store::tx::Tx;
 use std::collections::HashMap;
 
+/// Unknown credentials of a batch that are looked for among the keys of all workspaces, at most.
+const MAX_LOOKS: usize = 16;
+
 /// Writes a batch, all of it or nothing. Writing it twice is writing it once.
 ///
 /// # Errors
@@ -141,7 +144,10 @@ impl Known {
                         strangers.entry(&denied.workspace).or_default().push(stranger);
                     }
                 }
-                Kept::RootKey(denied) => bearers.extend(denied.stranger.as_ref().and_then(|stranger| stranger.hash)),
+                Kept::RootKey(denied) => {
+                    let stranger = denied.stranger.as_ref();
+                    bearers.extend(stranger.and_then(|stranger| Some((stranger.hash?, stranger.looks_like))));
+                }
             }
         }
         for (workspace, strangers) in strangers {
@@ -153,8 +159,12 @@ impl Known {
             known.prefixes.extend(found.into_iter().map(|(prefix, api)| ((workspace.clone(), prefix), api)));
         }
         if !bearers.is_empty() {
-            known.gone_root_keys = strangers::gone_root_keys(tx, &bearers)?;
-            known.keys = strangers::keys_anywhere(tx, &bearers)?;
+            let hashes: Vec<_> = bearers.iter().map(|(hash, _)| *hash).collect();
+            known.gone_root_keys = strangers::gone_root_keys(tx, &hashes)?;
+            // What looks like a root key was no key; and each look costs as much as there are workspaces.
+            let may_be_keys = bearers.iter().filter(|(_, looks_like)| *looks_like == LooksLike::Unknown);
+            let hashes: Vec<_> = may_be_keys.map(|(hash, _)| *hash).take(MAX_LOOKS).collect();
+            known.keys = strangers::keys_anywhere(tx, &hashes)?;
         }
         if !callers.is_empty() {
             known.callers = strangers::root_keys(tx, &callers)?;

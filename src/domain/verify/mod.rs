@@ -121,7 +121,7 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         query: query.as_ref().ok().and_then(Option::as_ref),
         now,
     };
-    let stranger = snapshot.is_none().then(|| Stranger::of(request.key.reveal()));
+    let stranger = snapshot.is_none().then(|| Stranger::hashed(request.key.reveal(), hash));
     let explain = request.explain;
     let deny = |verdict: &Verdict, snapshot: Option<&Arc<Snapshot>>, credits, limits: &[Evaluated]| {
         let class = KeyClass {

@@ -19,8 +19,8 @@ use std::process::Command;
 fn run(world: &World<'_>, line: &str) -> String {
     let programs = Path::new(env!("CARGO_BIN_EXE_keyward")).parent().unwrap().display();
     let output = Command::new("sh")
-        .args(["-ec", line])
-        .env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()))
+        .args(["-ec", &format!("PATH=$PROGRAMS:$PATH\n{line}")])
+        .env("PROGRAMS", programs.to_string())
         .env("SERVER", world.server.url())
         .env("ROOT_KEY", world.admin.root_key())
         .env("DATABASE_URL", &world.server.database)
