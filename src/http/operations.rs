@@ -24,6 +24,7 @@ use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::Limit;
 use crate::authz::action::Action::ReadApi;
 use crate::authz::action::Action::ReadApiAnalytics;
+use crate::authz::action::Action::ReadAuditLog;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
 use crate::authz::action::Action::ReadNamespace;
@@ -43,6 +44,7 @@ use crate::authz::action::Action::UpdateRootKey;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::analytics;
 use crate::http::apis;
+use crate::http::audit_logs;
 use crate::http::identities;
 use crate::http::keys;
 use crate::http::migrations;
@@ -136,6 +138,8 @@ pub static OPERATIONS: &[Operation] = &[
     op("rootKeys.whoami",                  &[],              || rpc(root_keys::whoami)),
 
     op("workspace.getLimits",              &[],              || rpc(workspace::get_limits)),
+
+    op("auditLogs.listEvents",             &[ReadAuditLog],    || rpc(audit_logs::list_events)),
 
     op("migrations.createMigration",       &[CreateKey], || rpc(migrations::create_migration)),
 ];

@@ -120,6 +120,7 @@ pub enum Event {
     SetOverride,
     DeleteOverride,
     Denied,
+    AuditLogPrune,
 }
 
 impl Event {
@@ -169,6 +170,7 @@ impl Event {
             Self::SetOverride => "ratelimit.set_override",
             Self::DeleteOverride => "ratelimit.delete_override",
             Self::Denied => "authorization.denied",
+            Self::AuditLogPrune => "auditLog.prune",
         }
     }
 }

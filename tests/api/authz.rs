@@ -150,6 +150,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
             "identities" => identities(operation, scene),
             "rootKeys" | "workspace" => root_keys(operation, scene),
             "migrations" => migrations(operation, scene),
+            "auditLogs" => Fixture { rule: Rule::Everywhere, body: json!({}), also: &[] },
             "ratelimit" => ratelimits(operation, scene),
             _ => missing(other),
         },

@@ -67,6 +67,7 @@ fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
         "ratelimit.listOverrides" | "ratelimit.getNamespace" | "ratelimit.deleteNamespace" => {
             json!({"namespace": namespace})
         }
+        "auditLogs.listEvents" => json!({"resourceId": key}),
         "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
         "apis.updateApi" => json!({"apiId": api, "name": "mine now"}),
         "apis.listKeys" => json!({"apiId": api, "decrypt": true}),
