@@ -1,5 +1,7 @@
 //! The permission matrix: walks the table of operations. A row without a fixture fails.
 
+mod audited;
+
 use crate::harness::Answer;
 use crate::harness::Client;
 use crate::harness::Server;
