@@ -31,6 +31,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     latency: HistogramVec,
     verifications: IntCounterVec,
+    /// The series of `verifications`, found once; the most frequent one first.
+    outcomes: Vec<(Outcome, IntCounter)>,
     connections: IntGaugeVec,
     /// What the ledger counts.
     pub ledger: LedgerMetrics,
@@ -44,6 +46,8 @@ pub struct Metrics {
     events_waiting: IntGauge,
     audit_unsealed: IntGauge,
     audit_lag: Gauge,
+    decisions: DecisionCounters,
+    decisions_waiting: IntGauge,
     cache_entries: IntGaugeVec,
     cache_lookups: IntCounterVec,
     cache_staleness: Gauge,
@@ -125,6 +129,52 @@ pub struct EventCounters {
     pub dropped: IntCounter,
 }
 
+/// What is counted of an operation's successes, found once: finding it costs more than counting.
+#[derive(Debug)]
+pub struct Served {
+    requests: IntCounter,
+    latency: Histogram,
+}
+
+impl Served {
+    /// Counts one.
+    pub fn count(&self, took: Duration) {
+        self.requests.inc();
+        self.latency.observe(took.as_secs_f64());
+    }
+}
+
+/// What becomes of denials.
+#[derive(Clone, Debug)]
+pub struct DecisionCounters {
+    /// Their records are in the database.
+    pub recorded: IntCounter,
+    /// There was no room for another record.
+    pub dropped_records: IntCounter,
+    /// They are counted in a record that is not found by their request.
+    pub dropped_requests: IntCounter,
+}
+
+impl DecisionCounters {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let dropped = IntCounterVec::new(
+            Opts::new(
+                "keyward_decisions_dropped_total",
+                "Denials that were lost: whole ones, or only the request that their record would be found by",
+            ),
+            &["what"],
+        )?;
+        let recorded = IntCounter::new("keyward_decisions_recorded_total", "Records of denials that were stored")?;
+        registry.register(Box::new(dropped.clone()))?;
+        registry.register(Box::new(recorded.clone()))?;
+        Ok(Self {
+            recorded,
+            dropped_records: dropped.with_label_values(&["record"]),
+            dropped_requests: dropped.with_label_values(&["request"]),
+        })
+    }
+}
+
 impl Metrics {
     /// Registers all metrics; every outcome is there from the start, with 0.
     ///
@@ -132,8 +182,11 @@ impl Metrics {
     /// Two metrics of one name: a bug.
     #[expect(clippy::too_many_lines, reason = "a list of metrics, each in its few lines")]
     pub fn new() -> Result<Self, prometheus::Error> {
-        let metrics = Self {
-            registry: Registry::new(),
+        let registry = Registry::new();
+        let mut metrics = Self {
+            decisions: DecisionCounters::register(&registry)?,
+            decisions_waiting: IntGauge::new("keyward_decisions_waiting", "Records of denials that wait to be stored")?,
+            registry,
             requests: IntCounterVec::new(
                 Opts::new("keyward_requests_total", "Answered requests by operation, status and error code"),
                 &["operation", "status", "code"],
@@ -147,6 +200,7 @@ impl Metrics {
                 Opts::new("keyward_verifications_total", "Verifications by outcome"),
                 &["outcome"],
             )?,
+            outcomes: Vec::new(),
             connections: IntGaugeVec::new(
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
@@ -222,13 +276,13 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
         metrics.registry.register(Box::new(metrics.audit_unsealed.clone()))?;
         metrics.registry.register(Box::new(metrics.audit_lag.clone()))?;
+        metrics.registry.register(Box::new(metrics.decisions_waiting.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_entries.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_lookups.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_staleness.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_trusted.clone()))?;
-        for outcome in Outcome::ALL {
-            metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
-        }
+        let series = |outcome: &Outcome| (*outcome, metrics.verifications.with_label_values(&[outcome.code()]));
+        metrics.outcomes = Outcome::ALL.iter().map(series).collect();
         Ok(metrics)
     }
 
@@ -238,9 +292,20 @@ impl Metrics {
         self.latency.with_label_values(&[operation]).observe(took.as_secs_f64());
     }
 
+    /// What is counted of the successes of an operation.
+    #[must_use]
+    pub fn served(&self, operation: &str) -> Served {
+        Served {
+            requests: self.requests.with_label_values(&[operation, "200", ""]),
+            latency: self.latency.with_label_values(&[operation]),
+        }
+    }
+
     /// Counts a verification.
     pub fn verification(&self, outcome: Outcome) {
-        self.verifications.with_label_values(&[outcome.code()]).inc();
+        if let Some((_, counter)) = self.outcomes.iter().find(|(known, _)| *known == outcome) {
+            counter.inc();
+        }
     }
 
     /// Counts what becomes of events.
@@ -252,6 +317,17 @@ impl Metrics {
     /// Notes how many events wait.
     pub fn events_waiting(&self, count: usize) {
         self.events_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what becomes of denials.
+    #[must_use]
+    pub fn decisions(&self) -> DecisionCounters {
+        self.decisions.clone()
+    }
+
+    /// Notes how many records of denials wait.
+    pub fn decisions_waiting(&self, count: usize) {
+        self.decisions_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes what the pool is doing.

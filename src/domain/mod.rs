@@ -3,6 +3,7 @@
 pub mod apis;
 pub mod audit_log;
 pub mod counters;
+pub mod decisions;
 pub mod events;
 pub mod identities;
 pub mod keys;

@@ -7,6 +7,8 @@ pub mod bearer;
 pub mod call;
 pub mod client;
 pub mod contract;
+pub mod decisions;
+pub mod denied;
 pub mod docs;
 pub mod envelope;
 pub mod identities;
@@ -23,6 +25,7 @@ pub mod ratelimit;
 pub mod root_keys;
 pub mod rpc;
 pub mod state;
+pub mod within;
 pub mod workspace;
 
 use crate::http::operations::OPERATIONS;

@@ -7,6 +7,7 @@ pub mod change;
 pub mod clock;
 pub mod code;
 pub mod credits;
+pub mod decision;
 pub mod error;
 pub mod id;
 pub mod identity;

@@ -275,6 +275,9 @@ diesel::table! {
         tags -> Array<Text>,
         credits_spent -> BigInt,
         request_id -> Text,
+        times -> Nullable<Array<Timestamptz>>,
+        request_ids -> Nullable<Array<Text>>,
+        credits -> Nullable<Array<BigInt>>,
     }
 }
 
@@ -313,6 +316,30 @@ diesel::table! {
         id -> Text,
         batch -> BigInt,
         at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    decisions (request_id, at) {
+        request_id -> Text,
+        at -> Timestamptz,
+        last_at -> Timestamptz,
+        count -> BigInt,
+        workspace_id -> Nullable<Text>,
+        operation -> Text,
+        code -> Text,
+        root_key_id -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        record -> Json,
+    }
+}
+
+diesel::table! {
+    decision_requests (request_id, at) {
+        request_id -> Text,
+        at -> Timestamptz,
+        decision_id -> Text,
     }
 }
 
@@ -355,4 +382,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     usage_hourly,
     usage_daily,
     event_writers,
+    decisions,
+    decision_requests,
 );

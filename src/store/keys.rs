@@ -3,6 +3,7 @@
 use crate::authz::caller::Permit;
 use crate::model::api::Api;
 use crate::model::audit::Changed;
+use crate::model::audit::FieldChange;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::credits::Credits;
@@ -183,20 +184,25 @@ pub fn count(tx: &mut Tx<'_>, workspace: &WorkspaceId) -> QueryResult<i64> {
         .get_result(tx.connection)
 }
 
-/// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36).
+/// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36). `beside` is what was changed
+/// of it elsewhere and belongs into the same audit row.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn update(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges) -> QueryResult<()> {
+pub fn update(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    key: &Key,
+    changes: &KeyChanges,
+    beside: Vec<FieldChange>,
+) -> QueryResult<()> {
     apply(tx, permit, key, changes)?;
-    record(
-        tx,
-        permit,
-        Event::KeyUpdate,
-        format!("updated key {}", key.id),
-        vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
-        changed(key, changes),
-    );
+    let display = format!("updated key {}", key.id);
+    let resources = vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)];
+    let mut event =
+        AuditEvent::new(permit.workspace(), Event::KeyUpdate, display, resources).changing(changed(key, changes));
+    event.changes.extend(beside);
+    tx.record(Change::Key(key.id.clone()), event);
     Ok(())
 }
 

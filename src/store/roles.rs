@@ -202,10 +202,18 @@ pub fn stamp(tx: &mut Tx<'_>, permit: &Permit, role: &Role) -> QueryResult<()> {
 /// Whatever the database says.
 pub fn delete(tx: &mut Tx<'_>, permit: &Permit, role: &Role) -> QueryResult<()> {
     let holders = links::holders(tx, Held::Roles, role.id.as_str())?;
+    let had = links::list(tx, permit.workspace(), Holder::Role(role), Held::Permissions)?;
     diesel::delete(roles::table.filter(roles::id.eq(&role.id)).filter(roles::workspace_id.eq(permit.workspace())))
         .execute(tx.connection)?;
     let display = format!("deleted role {} (taken from {holders})", role.name);
-    record(tx, permit, Event::RoleDelete, display, (&role.id, &role.name), Changed::of(&role.id));
+    // Its permissions are named, too: nothing else tells any more what went with it.
+    let gone = Resource::new("role", &role.id, Some(&role.name));
+    let had = had.iter().map(|(slug, id)| Resource::new("permission", id, Some(slug)));
+    let resources = std::iter::once(gone).chain(had).collect();
+    tx.record(
+        Change::Workspace(permit.workspace().clone()),
+        AuditEvent::new(permit.workspace(), Event::RoleDelete, display, resources),
+    );
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::model::id::WorkspaceId;
 use crate::model::origin::Event;
 use crate::model::origin::Origin;
 use crate::model::origin::Resource;
+use crate::store::cache::elapsed_ms;
 use diesel::pg::PgConnection;
 use std::fmt;
 
@@ -56,23 +57,38 @@ impl From<AuditEvent> for Noted {
     }
 }
 
+/// A moment before the database was asked: on the server's clock, and on that of [`elapsed_ms`].
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "said above")]
+pub struct ReadAt {
+    pub at: Timestamp,
+    pub elapsed_ms: u64,
+}
+
 /// A running transaction.
 pub struct Tx<'c> {
     pub(in crate::store) connection: &'c mut PgConnection,
     now: Timestamp,
+    begun_ms: u64,
     changes: Vec<Change>,
     events: Vec<Noted>,
 }
 
 impl<'c> Tx<'c> {
     pub(in crate::store) fn new(connection: &'c mut PgConnection, now: Timestamp) -> Self {
-        Self { connection, now, changes: Vec::new(), events: Vec::new() }
+        Self { connection, now, begun_ms: elapsed_ms(), changes: Vec::new(), events: Vec::new() }
     }
 
     /// The moment of this transaction: everything in it happens then.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What is read in this transaction is not older than this.
+    #[must_use]
+    pub fn read_at(&self) -> ReadAt {
+        ReadAt { at: self.now, elapsed_ms: self.begun_ms }
     }
 
     /// Notes what was changed, to be told to every node when the transaction commits, and to the audit log.

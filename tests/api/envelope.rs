@@ -369,16 +369,21 @@ async fn panics(_call: Call, request: Value) -> Result<Reply<Empty>> {
 }
 
 /// The real route, middleware and authentication around a handler that panics.
-static PANICKING: Operation =
-    Operation { name: "apis.listApis", needs: &[Action::ReadApi], also: &[], patience: 1, serve: || rpc(panics) };
+static PANICKING: Operation = Operation {
+    name: "apis.listApis",
+    needs: &[Action::ReadApi],
+    also: &[],
+    patience: 1,
+    reads: true,
+    serve: || rpc(panics),
+};
 
 #[test]
 fn a_panic_is_a_500_in_the_envelope_and_the_server_lives_on() {
     let world = World::new();
     let app = Arc::clone(&world.server.app);
-    let error_docs_base = app.settings.error_docs_base();
     let contract = Contract::compile(docs::openapi_yaml()).unwrap();
-    let state = web::Data::new(State { app, contract, error_docs_base });
+    let state = web::Data::new(State::new(app, contract));
     actix_web::rt::System::new().block_on(async move {
         let resource = web::resource("/v2/apis.listApis").app_data(&PANICKING).route((PANICKING.serve)());
         let routes = actix_web::App::new()

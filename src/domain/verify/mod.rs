@@ -8,10 +8,12 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
+use crate::domain::decisions::class::KeyClass;
+use crate::domain::decisions::record::Denials;
+use crate::domain::decisions::record::Stranger;
 use crate::domain::events::Events;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::imported::Found;
-use crate::domain::verify::limits::AskedLimit;
 use crate::limiter::Limiter;
 use crate::model::clock::Timestamp;
 use crate::model::code::Code;
@@ -20,6 +22,7 @@ use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::MigrationId;
 use crate::model::origin::Origin;
+use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
 use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
@@ -84,6 +87,8 @@ pub struct Means<'a> {
     pub ledger: &'a Ledger,
     /// Where verifications are noted.
     pub events: &'a Events,
+    /// Where those are noted that were not `VALID`.
+    pub denials: &'a Denials,
 }
 
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
@@ -99,7 +104,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
         Known::Present(snapshot) => Some(snapshot),
         Known::Absent => None,
-        Known::Unknown => means.loader.key(&caller.workspace, &hash).await?,
+        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
+        Known::Unknown => Box::pin(means.loader.key(&caller.workspace, &hash)).await?,
     };
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
@@ -109,13 +115,35 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         query: query.as_ref().ok().and_then(Option::as_ref),
         now,
     };
+    let stranger = snapshot.is_none().then(|| Stranger::of(request.key.reveal()));
+    let deny = |verdict: &Verdict, snapshot: Option<&Arc<Snapshot>>, credits, limits: &[Evaluated]| {
+        means.denials.key(&KeyClass {
+            at: now,
+            origin,
+            operation: caller.operation,
+            root_key: &caller.root_key,
+            workspace: &caller.workspace,
+            verdict,
+            snapshot,
+            credits,
+            limits,
+            stranger: stranger.as_ref(),
+            apis: request.apis.as_deref(),
+            query: request.permissions.as_deref(),
+            address: request.address,
+            cost: request.cost,
+            asked: &request.limits,
+            cache: means.cache,
+            tell_strangers_apart: true,
+        });
+    };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
         let presented = Arc::new(request.key);
         let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
-        snapshot = match imported::find(db, &caller.workspace, migration, &presented).await? {
+        snapshot = match Box::pin(imported::find(db, &caller.workspace, migration, &presented)).await? {
             Found::Nothing => None,
             Found::Pending(found) if query.is_ok() && known(&found) => {
-                imported::bind(db, caller, origin, found.key, migration, &presented).await?
+                Box::pin(imported::bind(db, caller, origin, found.key, migration, &presented)).await?
             }
             Found::Bound(found) | Found::Pending(found) => Some(found),
         }
@@ -123,6 +151,9 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
+    if !known {
+        deny(&verdict, snapshot.as_ref(), None, &[]);
+    }
     let snapshot = snapshot.filter(|_| known);
     // A query that cannot be read is refused only for keys that the caller may know of (keys.md section 6, step 5).
     if let Err(fault) = query
@@ -140,6 +171,9 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         let credits = balance(means, &snapshot).await?;
         Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() }
     };
+    if verified.verdict.outcome != Outcome::Valid {
+        deny(&verified.verdict, verified.snapshot.as_ref(), verified.credits, &verified.limits);
+    }
     means.events.note(now, origin, &verified, request.tags, request.cost);
     Ok(verified)
 }
@@ -162,7 +196,10 @@ async fn consume(
         return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits });
     }
     let limited = snapshot.credits.is_some();
-    let spent = if limited { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
+    let spent = match limited {
+        true => Box::pin(means.ledger.spend(&snapshot.key.id, cost)).await?,
+        false => Spent::Unlimited,
+    };
     let (reason, credits) = match spent {
         Spent::Unlimited => (Reason::Passed, None),
         Spent::Left(left) => (Reason::Passed, Some(left)),
@@ -173,7 +210,7 @@ async fn consume(
     if admitted {
         tokens.keep();
     } else {
-        tokens.give_back().await;
+        Box::pin(tokens.give_back()).await;
     }
     let limits = limits::evaluated(planned, &decision, admitted);
     Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits })
@@ -184,7 +221,7 @@ async fn balance(means: Means<'_>, snapshot: &Snapshot) -> Result<Option<i64>> {
     if snapshot.credits.is_none() {
         return Ok(None);
     }
-    Ok(match means.ledger.spend(&snapshot.key.id, 0).await? {
+    Ok(match Box::pin(means.ledger.spend(&snapshot.key.id, 0)).await? {
         Spent::Left(balance) | Spent::Refused(balance) => Some(balance),
         Spent::Unlimited => None,
     })

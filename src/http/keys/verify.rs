@@ -4,7 +4,6 @@ use crate::domain::verify;
 use crate::domain::verify::Means;
 use crate::domain::verify::Verified;
 use crate::domain::verify::Verify;
-use crate::domain::verify::limits::AskedLimit;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::keys::OwnerResponse;
@@ -15,6 +14,7 @@ use crate::model::id::ApiId;
 use crate::model::id::KeyId;
 use crate::model::id::MigrationId;
 use crate::model::meta::Meta;
+use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
 use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
@@ -181,6 +181,7 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         limiter: &app.limiter,
         ledger: &app.ledger,
         events: &app.events,
+        denials: &app.denials,
     };
     let verified = verify::verify(means, &call.caller, &call.origin, asked).await?;
     let outcome = verified.verdict.outcome;
