@@ -73,6 +73,7 @@
 //!   grants            What a root key holds: literal tuples `resource.id.action` (decisions.md #22).
 //!   preset            Presets: names for sets of permissions, expanded to tuples when a root key is minted.
 //! cli/                The command line, and the private Postgres of `keyward dev`.
+//!   audit             `keyward audit`.
 //!   completions       `keyward completions`.
 //!   database          How commands reach the database: `--database-url`, or the data folder of a `dev` instance, running or not.
 //!   dev               `keyward dev`: everything on one machine, in one folder.
@@ -115,6 +116,25 @@
 //!   roles             Roles (contract/permissions.md).
 //!   usage             `analytics.getUsage` (contract/analytics.md, decisions.md "Additions"), and the upkeep of its tables.
 //!   workspaces        Workspaces, which the operator makes.
+//!   audit_log/        The audit log: sealed a moment after it was written, read by its workspace, verified by the operator (docs/audit.md).
+//!     retention       How long the audit log is kept: what is older goes once a day, and what is left can still be verified.
+//!     verify          Verifying the audit log: every hash computed again, every place looked at, and anchors compared that were kept elsewhere.
+//!   decisions/        Decisions: every denial as a record that explains itself (decisions.md "Additions").
+//!     class           What makes denials identical: all that their record would say, looked at in place, before anything is kept of it.
+//!     describe        A verdict in words: pure, the one way from a verdict and what it was made on to what records, simulations and answers say.
+//!     explain         `decisions.explain`: the record of a request, as far as the reader may know it (decisions.md "Additions").
+//!     foresee         What a verification, or a call with a root key, would be told: the checks of the real one, in their order, on what was read
+//!     list            `decisions.listDecisions` (decisions.md "Additions").
+//!     past            What a verdict depended on: all facts as they are now, with the rows of the audit log by which they became so.
+//!     record          Denials on their way into records: gathered in memory, identical ones together, written in batches off the request's path.
+//!     remedy          The smallest change that would have let a request through: in words, as a request, as a command.
+//!     replay          The request of a record, asked again: would it pass now, since when, and through which changes.
+//!     simulate        `decisions.simulate`: what would be decided if something were otherwise (decisions.md "Additions").
+//!     suppose         What if: the changes that a simulation supposes, made to what was read of a key, an owner or a root key. Pure.
+//!     tell            Changes of the past as people read them.
+//!     write           Writing gathered denials: what is known of strangers is looked up, verdicts are put into words, attempts are audited.
+//!     history/        What the audit log tells of a verdict: since when it is what it is, which change made it so, and what came before. Pure: the
+//!       tests         The history of verdicts, on lists of rows as the store writes them.
 //!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
 //!     create          `keys.createKey` (keys.md section 5, decisions.md rule 5).
 //!     credits         `keys.updateCredits`, and the rules on credits in requests (keys.md sections 4, 9 and 11, decisions.md #28, #29).
@@ -146,6 +166,7 @@
 //!   call              What a handler gets beside the request's fields, and what it gives back.
 //!   client            The client's address: the peer's, or what trusted proxies say of it, counted from the right (decisions.md #34).
 //!   contract          The contract at run time: request validators compiled from `openapi.yaml`, and violations in plain words.
+//!   denied            Denied calls on their way into records, and the credentials that a request carries beside the one that counts.
 //!   envelope          The envelope of a success: `meta`, `data` (all operations but one), and `pagination` for lists.
 //!   observe           Around every request: its id, the bound on its header, one log line, its metrics.
 //!   operations        THE TABLE of operations: wire name, permissions, handler. Routing, authorization, the tests and the README come from it.
@@ -155,6 +176,7 @@
 //!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
+//!   within            A bound on how long something may take, which costs nothing where nothing waits.
 //!   analytics/        `analytics.*` on the wire.
 //!     get_usage       `analytics.getUsage`.
 //!   apis/             `apis.*` on the wire.
@@ -164,6 +186,11 @@
 //!     list            `apis.listApis`.
 //!     list_keys       `apis.listKeys`.
 //!     update          `apis.updateApi`.
+//!   audit_logs/       `auditLogs.*` on the wire.
+//!     list_events     `auditLogs.listEvents`.
+//!   decisions/        `decisions.*` on the wire.
+//!     explain         `decisions.explain`.
+//!     list_decisions  `decisions.listDecisions`.
 //!   docs/             The documentation that the server serves about itself: error pages, API reference, OpenAPI file. It asks for no root key.
 //!     accept          Does the reader want Markdown or HTML? (RFC 9110, section 12.5.1.)
 //!     document        One thing to be read: its bytes, how they are labelled, and the answer to a conditional request for them.
@@ -239,10 +266,10 @@
 //! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
 //!   address           IP addresses and ranges, as allow lists and trusted proxies use them.
 //!   api               APIs: each owns keys and says how they are made.
-//!   audit             What the audit log tells of a change: which fields of a resource became what.
 //!   change            What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
 //!   clock             The only place that asks what time it is. Tests start servers whose clock they move.
 //!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.
+//!   decision          Decisions: why a call or a verification was refused, as it is recorded, simulated and explained. Its words are stored and shown.
 //!   error             The one error type: a code, a sentence for the caller, and the private cause for the log.
 //!   id                Ids: a prefix and the base58 of a UUIDv7, so that they sort by the time of their making (decisions.md #11).
 //!   identity          Identities: the owners of keys, under the customer's own names (contract/identities.md).
@@ -261,6 +288,8 @@
 //!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
 //!   verification      One verification of a known key, as it is kept: who, when, what came of it.
 //!   workspace         The workspace: the tenant that everything belongs to.
+//!   audit/            The audit log: which fields of a resource became what, and rows that are bound to each other.
+//!     row             One row of the audit log, its canonical form, and the hash that binds it to the row before (docs/audit.md).
 //!   credits/          Credits: how often a key may still be used, and the refills that its balance gets by the calendar (keys.md section 9,
 //!     tests           The calendar of refills, by tables and against a model that walks day by day.
 //! server/             Serving: workers, background tasks, the drain at the end.
@@ -268,14 +297,17 @@
 //! store/              Everything that is asked of Postgres. The only queries in the crate.
 //!   access            What a key or an identity holds and is limited by, as JSON values of its own row: no second query.
 //!   apis              APIs.
-//!   audit_log         Audit rows, written in the transaction of the mutation that they tell of.
+//!   audit_chain       The chain of the audit log: rows get their places and hashes a moment after they were written, and go when they are old.
+//!   audit_log         Audit rows: written in the transaction of the mutation that they tell of, read once they are sealed.
 //!   changes           Tells every node what changed: `pg_notify` inside the transaction that changed it.
 //!   conflict          What a database error means: away, a lost race, a broken constraint by name, or a fault of Keyward.
 //!   counters          Counters of limiters in memory, as they outlive the process.
 //!   credits           Balances of limited keys, as the control plane sets them. Spends are the ledger's.
 //!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
+//!   decisions         Records of denials: written in batches, found by any of their requests.
 //!   events            Events of verifications, written in batches: the events, their sums by hour and by day, and when keys were last used, in
 //!   health            What `doctor` wants to know of the database.
+//!   history           What verdicts depend on, as it is now and as the audit log tells of it: also of keys, owners, roles and permissions that are
 //!   identities        Identities.
 //!   imports           Imports: migrations, keys that come many at once with a foreign hash, and the first verification that makes one native.
 //!   keys              Keys.
@@ -286,7 +318,7 @@
 //!   namespaces        Namespaces of rate limits.
 //!   nodes             Servers on this database, by the database's own clock.
 //!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
-//!   partitions        Upkeep of the tables of usage: partitions made ahead of their days and dropped after them, old sums deleted.
+//!   partitions        Upkeep of the tables of usage and decisions: partitions made ahead of their days and dropped after them, old sums deleted.
 //!   permissions       Permissions.
 //!   pool              Connections of the pool. One that has rested is tested before it is handed out; one that was used a moment ago is not,
 //!   rate_limits       Rate limits of keys and identities.
@@ -294,6 +326,7 @@
 //!   root_keys         Root keys.
 //!   sealed_keys       Sealed copies of recoverable keys.
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
+//!   strangers         Credentials that were not found: what can be said of them afterwards.
 //!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
 //!   usage             Usage: sums of verifications by hour and by day.
 //!   workspaces        Workspaces.
