@@ -115,14 +115,12 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         query: query.as_ref().ok().and_then(Option::as_ref),
         now,
     };
-    let stranger = snapshot.is_none().then(|| Stranger::of(request.key.reveal()));
+    let stranger = snapshot.is_none().then(|| Stranger::hashed(request.key.reveal(), hash));
     let deny = |verdict: &Verdict, snapshot: Option<&Arc<Snapshot>>, credits, limits: &[Evaluated]| {
         means.denials.key(&KeyClass {
             at: now,
             origin,
-            operation: caller.operation,
-            root_key: &caller.root_key,
-            workspace: &caller.workspace,
+            caller,
             verdict,
             snapshot,
             credits,
@@ -138,16 +136,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         });
     };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
-        let presented = Arc::new(request.key);
-        let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
-        snapshot = match Box::pin(imported::find(db, &caller.workspace, migration, &presented)).await? {
-            Found::Nothing => None,
-            Found::Pending(found) if query.is_ok() && known(&found) => {
-                Box::pin(imported::bind(db, caller, origin, found.key, migration, &presented)).await?
-            }
-            Found::Bound(found) | Found::Pending(found) => Some(found),
-        }
-        .map(Arc::new);
+        let (presented, may_bind) = (Arc::new(request.key), query.is_ok());
+        snapshot = Box::pin(import(db, caller, origin, &question, (migration, presented, may_bind))).await?;
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
@@ -176,6 +166,25 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     }
     means.events.note(now, origin, &verified, request.tags, request.cost);
     Ok(verified)
+}
+
+/// The imported key that this text may be; bound to it, if it is found by this question for the first time.
+async fn import(
+    db: &Db,
+    caller: &Caller,
+    origin: &Origin,
+    question: &Question<'_>,
+    (migration, presented, may_bind): (&MigrationId, Arc<Plaintext>, bool),
+) -> Result<Option<Arc<Snapshot>>> {
+    let known = |found: &Snapshot| decide::decide(Some(found), question).outcome != Outcome::NotFound;
+    let found = match imported::find(db, &caller.workspace, migration, &presented).await? {
+        Found::Nothing => None,
+        Found::Pending(found) if may_bind && known(&found) => {
+            imported::bind(db, caller, origin, found.key, migration, &presented).await?
+        }
+        Found::Bound(found) | Found::Pending(found) => Some(found),
+    };
+    Ok(found.map(Arc::new))
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.
