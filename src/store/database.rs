@@ -111,17 +111,22 @@ impl Db {
         &self,
         ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db| {
-            let now = db.clock.now();
-            db.pool.get().map_err(Error::unavailable)?.with(|connection| {
-                connection
-                    .build_transaction()
-                    .read_only()
-                    .repeatable_read()
-                    .run(|connection| ask(&mut Tx::new(connection, now)))
-            })
+        self.hop(move |db| db.view_now(ask)).await
+    }
+
+    /// [`Self::read`] for callers without a runtime: the command line.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn view_now<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let now = self.clock.now();
+        self.pool.get().map_err(Error::unavailable)?.with(|connection| {
+            connection
+                .build_transaction()
+                .read_only()
+                .repeatable_read()
+                .run(|connection| ask(&mut Tx::new(connection, now)))
         })
-        .await
     }
 
     /// Asks one query, without the cost of a transaction: for the data plane.
@@ -183,7 +188,7 @@ impl Db {
         }
     }
 
-    /// [`Self::read`] for callers without a runtime: the command line.
+    /// [`Self::ask`] for callers without a runtime: the command line.
     ///
     /// # Errors
     /// As [`Self::read`].

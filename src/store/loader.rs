@@ -10,6 +10,7 @@ use crate::store::cache::Cache;
 use crate::store::database::Db;
 use crate::store::root_keys;
 use crate::store::snapshot;
+use crate::store::snapshot::SharedIds;
 use crate::store::snapshot::Snapshot;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -100,6 +101,7 @@ fn repeat(error: &Error) -> Error {
 }
 
 fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>) {
+    let mut shared = SharedIds::default();
     // The sender is gone when nobody can ask any more.
     while let Ok(first) = wanted.recv() {
         let mut batch = vec![first];
@@ -108,11 +110,11 @@ fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>) {
         }
         // Whoever gave up is not asked for: after a time without a database that may be everybody.
         batch.retain(|wanted| !wanted.is_given_up());
-        serve(db, cache, batch);
+        serve(db, cache, batch, &mut shared);
     }
 }
 
-fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>) {
+fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, shared: &mut SharedIds) {
     let mut keys: HashMap<WorkspaceId, HashMap<Hash, Vec<Answer<Snapshot>>>> = HashMap::new();
     let mut root_keys: HashMap<Hash, Vec<Answer<Authenticated>>> = HashMap::new();
     for wanted in batch {
@@ -127,14 +129,20 @@ fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>) {
         load_root_keys(db, cache, root_keys);
     }
     for (workspace, wanted) in keys {
-        load_keys(db, cache, &workspace, wanted);
+        load_keys(db, cache, &workspace, wanted, shared);
     }
 }
 
-fn load_keys(db: &Db, cache: &Cache, workspace: &WorkspaceId, wanted: HashMap<Hash, Vec<Answer<Snapshot>>>) {
+fn load_keys(
+    db: &Db,
+    cache: &Cache,
+    workspace: &WorkspaceId,
+    wanted: HashMap<Hash, Vec<Answer<Snapshot>>>,
+    shared: &mut SharedIds,
+) {
     let begun = cache.begin();
     let hashes: Vec<_> = wanted.keys().copied().collect();
-    let found = db.read_now(|tx| Ok(snapshot::load_all(tx, workspace, &hashes)?));
+    let found = db.read_now(|tx| Ok(snapshot::load_all(tx, workspace, &hashes, shared)?));
     let found: std::result::Result<HashMap<_, _>, _> = found
         .map(|found| found.into_iter().map(|(hash, snapshot)| (hash, Arc::new(snapshot))).collect())
         .map_err(Arc::new);

@@ -35,6 +35,7 @@ use chrono::DateTime;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 /// Rows of the log that are looked at, at most: what lies before the newest of these is not told.
 const MAX_ROWS: i64 = 2000;
@@ -197,13 +198,14 @@ impl KeyPast {
         let list = AddressList::parse(&list).ok().filter(|list| !list.is_empty());
         Snapshot {
             subject: Arc::new(Subject::of(&key, identity.as_ref())),
-            access: self.access(state),
-            slugs: Vec::new(),
+            access: self.access(state).shared(),
+            slugs: Box::default(),
             credits: None,
             limits: Limits::default(),
+            planned: OnceLock::new(),
             ip_whitelist: list,
             read: ReadAt::default(),
-            identity,
+            identity: identity.map(Box::new),
             key,
         }
     }

@@ -85,6 +85,7 @@ mod tests {
     use crate::store::tx::ReadAt;
     use chrono::Duration;
     use std::sync::Arc;
+    use std::sync::OnceLock;
 
     fn holding(slugs: &[&str]) -> Access {
         Access { direct: slugs.iter().map(ToString::to_string).collect(), ..Access::default() }
@@ -125,10 +126,11 @@ mod tests {
             subject,
             key,
             identity: None,
-            slugs: access.slugs(),
-            access,
+            slugs: access.slugs().into(),
+            access: access.shared(),
             credits: None,
             limits: Limits::default(),
+            planned: OnceLock::new(),
             ip_whitelist: None,
             read: ReadAt::default(),
         }
@@ -142,12 +144,12 @@ mod tests {
         let faults: [(Spoil, Outcome); 5] = [
             (|snapshot, _| snapshot.key.enabled = false, Outcome::Disabled),
             (|snapshot, now| snapshot.key.expires_at = Some(now), Outcome::Expired),
-            (|snapshot, now| snapshot.identity = Some(disabled_owner(now)), Outcome::Forbidden),
+            (|snapshot, now| snapshot.identity = Some(Box::new(disabled_owner(now))), Outcome::Forbidden),
             (
                 |snapshot, _| snapshot.ip_whitelist = Some(AddressList::parse(&["192.0.2.1"]).unwrap()),
                 Outcome::Forbidden,
             ),
-            (|snapshot, _| snapshot.access = Access::default(), Outcome::InsufficientPermissions),
+            (|snapshot, _| snapshot.access = Arc::default(), Outcome::InsufficientPermissions),
         ];
         let query = Expression::parse("docs.read AND docs.write").unwrap();
         let question =
