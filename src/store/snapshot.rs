@@ -35,7 +35,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-/// A key as verification sees it, parsed.
+/// A key as verification sees it, parsed. A million of them may be remembered: what few keys have is boxed.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The key.
@@ -47,7 +47,7 @@ pub struct Snapshot {
     /// Every slug that it holds, sorted: what answers show.
     pub slugs: Box<[String]>,
     /// Its balance, refills that are due not counted; `None` is unlimited.
-    pub credits: Option<Credits>,
+    pub credits: Option<Box<Credits>>,
     /// Its rate limits and those of its live owner.
     pub limits: Limits,
     /// The limits that count when the request names none, once that was asked.
@@ -55,7 +55,7 @@ pub struct Snapshot {
     /// Whom events of its verifications are about.
     pub subject: Arc<Subject>,
     /// The allow list of its API; `None` allows all.
-    pub ip_whitelist: Option<AddressList>,
+    pub ip_whitelist: Option<Box<AddressList>>,
     /// When it was read.
     pub read: ReadAt,
 }
@@ -235,10 +235,10 @@ fn snapshot(read: ReadAt, (key, identity, access, entries, credits, limits): Row
         slugs: access.slugs().into(),
         access: access.shared(),
         subject,
-        credits,
+        credits: credits.map(Box::new),
         limits,
         planned: OnceLock::new(),
-        ip_whitelist: (!list.is_empty()).then_some(list),
+        ip_whitelist: (!list.is_empty()).then(|| Box::new(list)),
         read,
     })
 }

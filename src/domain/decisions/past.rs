@@ -195,7 +195,7 @@ impl KeyPast {
         let owner = self.owner(state);
         let identity = owner.map(|owner| Identity { enabled: field(owner.id.as_str(), "enabled"), ..owner.clone() });
         let list = texts(state, &Fact::field(&key.api_id, "ipWhitelist"));
-        let list = AddressList::parse(&list).ok().filter(|list| !list.is_empty());
+        let list = AddressList::parse(&list).ok().filter(|list| !list.is_empty()).map(Box::new);
         Snapshot {
             subject: Arc::new(Subject::of(&key, identity.as_ref())),
             access: self.access(state).shared(),

@@ -67,7 +67,7 @@ impl Suppose {
                     refill_day: None,
                     refilled_at: now,
                 };
-                snapshot.credits = Some(Credits { remaining, ..settled.unwrap_or(none) });
+                snapshot.credits = Some(Box::new(Credits { remaining, ..settled.unwrap_or(none) }));
             }
             Some(None) => snapshot.credits = None,
             None => {}
@@ -223,14 +223,14 @@ mod tests {
     fn a_supposed_balance_is_not_refilled_by_what_was_due_before() {
         let now = Clock::system().now();
         let mut refilled = snapshot("{\"direct\":[],\"roles\":{},\"owner\":[],\"ownerRoles\":{}}");
-        refilled.credits = Some(Credits {
+        refilled.credits = Some(Box::new(Credits {
             key_id: refilled.key.id.clone(),
             workspace_id: refilled.key.workspace_id.clone(),
             remaining: 0,
             refill_amount: Some(100),
             refill_day: None,
             refilled_at: now - Duration::days(3),
-        });
+        }));
         assert_eq!(refilled.credits.as_ref().unwrap().at(now), 100);
         let suppose = Suppose { credits: Some(Some(1)), ..Suppose::default() };
         assert_eq!(suppose.key(refilled, now).credits.unwrap().at(now), 1);

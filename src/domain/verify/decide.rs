@@ -146,7 +146,7 @@ mod tests {
             (|snapshot, now| snapshot.key.expires_at = Some(now), Outcome::Expired),
             (|snapshot, now| snapshot.identity = Some(Box::new(disabled_owner(now))), Outcome::Forbidden),
             (
-                |snapshot, _| snapshot.ip_whitelist = Some(AddressList::parse(&["192.0.2.1"]).unwrap()),
+                |snapshot, _| snapshot.ip_whitelist = Some(Box::new(AddressList::parse(&["192.0.2.1"]).unwrap())),
                 Outcome::Forbidden,
             ),
             (|snapshot, _| snapshot.access = Arc::default(), Outcome::InsufficientPermissions),
@@ -182,7 +182,7 @@ mod tests {
     fn an_unknown_address_passes_no_allow_list() {
         let now = Clock::system().now();
         let mut listed = snapshot(now);
-        listed.ip_whitelist = Some(AddressList::parse(&["0.0.0.0/0", "::/0"]).unwrap());
+        listed.ip_whitelist = Some(Box::new(AddressList::parse(&["0.0.0.0/0", "::/0"]).unwrap()));
         let question = Question { covered: &|_| true, apis: None, address: None, query: None, now };
         assert_eq!(decide(Some(&listed), &question).outcome, Outcome::Forbidden);
     }
