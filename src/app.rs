@@ -112,6 +112,17 @@ impl App {
         })
     }
 
+    /// By who uses them, connections that were given up since the database was silent on them, and that still hang.
+    #[must_use]
+    pub fn hanging(&self) -> [(&'static str, usize); 4] {
+        [
+            ("pool", self.db.pool_state().hanging),
+            ("verification", self.data_plane.pool_state().hanging),
+            ("ledger", self.ledger.hanging()),
+            ("listener", self.listener.hanging()),
+        ]
+    }
+
     /// Whether the process is about to end and takes no new work.
     #[must_use]
     pub fn is_draining(&self) -> bool {

@@ -287,11 +287,13 @@
 //!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
 //!   partitions        Upkeep of the tables of usage: partitions made ahead of their days and dropped after them, old sums deleted.
 //!   permissions       Permissions.
-//!   pool              Connections of the pool. One that has rested is tested before it is handed out; one that was used a moment ago is not,
+//!   pool              The pool: so many places, each with one connection at most. One that has rested is tested before it is used; one that was
+//!   pulse             Whether the database still answers whoever works with it. libpq waits for an answer for ever, and nobody else can end that
 //!   rate_limits       Rate limits of keys and identities.
 //!   roles             Roles.
 //!   root_keys         Root keys.
 //!   sealed_keys       Sealed copies of recoverable keys.
+//!   shift             A thread that works through a queue with a connection of its own, and is relieved by another one when the database never
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
 //!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
 //!   usage             Usage: sums of verifications by hour and by day.
@@ -299,7 +301,7 @@
 //!   cache/            What this node remembers of keys and root keys, so that verifying a known key asks nobody. It forgets what changed, and
 //!     slots           When what was last changed, in the numbers of this process: how an entry of the cache knows that it is out of date.
 //!   ledger/           The ledger: spends of credits by group commit, durable before they are answered.
-//!     queue           The queue of the ledger: bounded, taken from by one thread, refused at once when it is full.
+//!     queue           The queue of the ledger: bounded, taken from by the thread on duty, refused at once when it is full.
 //!     session         The ledger's own connection: opened when it is needed, tested when it has rested, given up when it failed.
 //!     statement       The statements of the ledger. Their texts never change, so that each is parsed and planned once a connection.
 //!     writer          The thread of the ledger: takes what queued, commits it, answers.

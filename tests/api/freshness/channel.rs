@@ -180,6 +180,40 @@ fn a_channel_whose_connections_are_lost_without_a_word_is_made_anew() {
     pair.heals(&client, &key.plaintext);
 }
 
+/// The node subscribes first and forgets then. What changes while it does so is known afterwards, though the entry was
+/// remembered a moment ago and the bound is far away: whether its `LISTEN` has not arrived yet, or has and is not answered.
+#[test]
+fn a_change_while_a_node_subscribes_is_not_lost() {
+    let pair = Pair::new("--max-staleness 60s");
+    let world = World::on(&pair.here);
+    let client = at(&pair.there, &world.admin);
+    let api = world.api();
+    for held in [Silent::Listening, Silent::Heard] {
+        for _ in 0..rounds(2) {
+            let key = world.key(&api, json!({}));
+            warm(&pair.there, &client, &key.plaintext);
+            let before = pair.proxy.subscriptions();
+            pair.proxy.silence(held);
+            pair.proxy.close(Silent::Listening);
+            eventually("it subscribes anew", || (pair.proxy.subscriptions() > before).then_some(()));
+            if held == Silent::Heard {
+                let listening = "SELECT 1 AS one FROM pg_stat_activity \
+                    WHERE datname = current_database() AND query LIKE 'LISTEN %' AND state = 'idle'";
+                // Of the other node, and this one.
+                let both = || postgres::rows(&pair.here.database, listening).len() == 2;
+                eventually("its LISTEN has come", || both().then_some(()));
+            }
+            // Remembered after a clear that would come too early.
+            warm(&pair.there, &client, &key.plaintext);
+            enable(&world, &key.id, false);
+            assert_eq!(verdict(&client, &key.plaintext), "VALID", "nobody has told it");
+            pair.proxy.silence(Silent::None);
+            crate::harness::soon("DISABLED".to_owned(), || verdict(&client, &key.plaintext));
+            eventually("it trusts what it remembers again", || state(&pair.there).trusted.then_some(()));
+        }
+    }
+}
+
 #[test]
 fn a_channel_that_cannot_be_made_anew_is_no_fault_of_the_answers() {
     let pair = Pair::new("--max-staleness 500ms");

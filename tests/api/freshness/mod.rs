@@ -7,6 +7,7 @@ mod channel;
 mod database;
 mod edges;
 mod races;
+mod silence;
 
 use crate::harness::Answer;
 use crate::harness::Client;
