@@ -369,7 +369,8 @@ pub fn refuse_unknown(known: &[String], present: impl Iterator<Item = String>) -
 
 /// How many letters have to be changed, added or left out to get from one name to the other (Levenshtein). The prefix
 /// does not count, so that KEYWARD_DATABASE_URL is nearest to DATABASE_URL.
-fn distance(a: &str, b: &str) -> usize {
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
     let bare = |name: &str| name.strip_prefix("KEYWARD_").unwrap_or(name).chars().collect::<Vec<_>>();
     let (a, b) = (bare(a), bare(b));
     let mut above: Vec<usize> = (0..=b.len()).collect();

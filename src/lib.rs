@@ -84,11 +84,13 @@
 //!   migrate           `keyward migrate`.
 //!   openapi           `keyward openapi`.
 //!   output            What commands print, and how they fail: data on stdout, talk on stderr, exit codes that scripts can rely on.
-//!   permissions       `keyward permissions`.
 //!   prepare           What `serve` and `dev` do before and around serving: migrate, bootstrap, listen, wait for a signal.
 //!   root_key          `keyward root-key`.
 //!   serve             `keyward serve`: production.
 //!   workspace         `keyward workspace`.
+//!   permissions/      `keyward permissions`.
+//!     needed          `keyward permissions for`: the least permissions that some operations need.
+//!     script          The operations that a script calls: a curl script, a program with an SDK, or a list of names. Pure.
 //!   postgres/         The private Postgres of `keyward dev`: a cluster in the data folder, started and stopped with Keyward.
 //!     account         Who runs Postgres: this user, or an unprivileged account when Keyward runs as root, as Postgres refuses root.
 //!     binaries        Finds the Postgres programs of this machine, and says how to install them when there are none.

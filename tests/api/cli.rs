@@ -1,6 +1,7 @@
 //! The command line, as scripts use it: what it prints where, how it ends, what it refuses.
 
 mod doctor;
+mod permissions;
 mod settings;
 
 use crate::harness::Client;
