@@ -241,6 +241,7 @@
 //! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
 //!   address           IP addresses and ranges, as allow lists and trusted proxies use them.
 //!   api               APIs: each owns keys and says how they are made.
+//!   audit             What the audit log tells of a change: which fields of a resource became what.
 //!   change            What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
 //!   clock             The only place that asks what time it is. Tests start servers whose clock they move.
 //!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.

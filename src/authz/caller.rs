@@ -7,6 +7,8 @@ use crate::authz::grants::Grants;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Lack;
+use crate::model::error::Need;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::IdentityId;
@@ -74,6 +76,17 @@ impl On<'_> {
             | Self::Namespace { .. }
             | Self::RootKey(_) => None,
         }
+    }
+
+    fn counted_id_for(&self, action: Action) -> Option<&str> {
+        let id = self.id_for(action).filter(|id| grants::is_id(id))?;
+        let exists = match self {
+            // What was sent may be no id.
+            Self::Identity { .. } => IdentityId::has_form(id),
+            Self::Namespace { .. } => NamespaceId::has_form(id),
+            Self::Any | Self::Api(_) | Self::ApiOf(_) | Self::RootKey(_) => true,
+        };
+        exists.then_some(id)
     }
 
     fn printed_id_for(&self, action: Action) -> Option<&str> {
@@ -165,7 +178,29 @@ impl Caller {
             | Resource::Decision
             | Resource::AuditLog => grants.anywhere(action),
         };
-        self.judge(also, held).map_err(|unheld| self.denied(also, &unheld, &[On::Any]))
+        self.judge(also, held).map_err(|unheld| {
+            let mut error = self.denied(also, &unheld, &[On::Any]);
+            if let Some(lack) = &mut error.lack {
+                lack.needs = self.needed_somewhere(also);
+            }
+            error
+        })
+    }
+
+    /// All that [`Self::permit_each`] needs, with what of it is held.
+    #[must_use]
+    pub fn needed(&self, on: &[On<'_>], also: &[Action]) -> Vec<Need> {
+        self.needs.iter().chain(also).map(|action| self.need(*action, on)).collect()
+    }
+
+    /// All that [`Self::somewhere`] needs, with what of it is held.
+    #[must_use]
+    pub fn needed_somewhere(&self, also: &[Action]) -> Vec<Need> {
+        let mut needs = self.needed(&[On::Any], also);
+        for need in &mut needs {
+            need.any = !need.everywhere.starts_with("rbac.");
+        }
+        needs
     }
 
     /// Leave for the operation on something *inside* an API that the request did not name (rule 3): what the caller may
@@ -247,6 +282,13 @@ impl Caller {
         if unheld.is_empty() { Ok(()) } else { Err(unheld) }
     }
 
+    /// What counts for one action: for the record, so every id that a tuple can name.
+    fn need(&self, action: Action, on: &[On<'_>]) -> Need {
+        let tuples = on.iter().map(|on| on.counted_id_for(action).map(|id| action.on(id)));
+        let concrete = tuples.collect::<Option<BTreeSet<_>>>().unwrap_or_default();
+        self.grants.need(action, concrete.into_iter().collect())
+    }
+
     fn denied(&self, also: &[Action], unheld: &[Action], on: &[On<'_>]) -> Error {
         // An action for every resource, or for each of those that were sent, if their ids may be printed.
         let alternatives = |action: Action, of: &[On<'_>]| {
@@ -284,8 +326,9 @@ impl Caller {
                 self.operation
             ),
         );
-        error.lack = Some(Box::new(Lack { required, missing }));
-        error
+        let needs = self.needed(on, also);
+        error.lack = Some(Box::new(Lack { required, missing, needs }));
+        error.refusing(Refusal::Lacks)
     }
 }
 

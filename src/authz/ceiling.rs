@@ -7,6 +7,8 @@ use crate::model::clock::Timestamp;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Lack;
+use crate::model::error::Need;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use chrono::SecondsFormat;
 use std::collections::BTreeSet;
@@ -76,8 +78,12 @@ impl Ceiling<'_> {
                 named.join(" and ")
             ),
         );
-        error.lack = Some(Box::new(Lack { required, missing: missing.into_iter().collect() }));
-        error
+        let grants = Grants::of(self.held);
+        // Those were found before: for what, nobody knows here.
+        let own = self.needs.iter().map(|action| Need { any: true, ..grants.need(*action, Vec::new()) });
+        let needs = own.chain(gift.permissions.iter().map(|tuple| need(&grants, tuple))).collect();
+        error.lack = Some(Box::new(Lack { required, missing: missing.into_iter().collect(), needs }));
+        error.refusing(Refusal::Exceeds)
     }
 
     fn outlived(&self, ends: Option<Timestamp>) -> Error {
@@ -90,6 +96,7 @@ impl Ceiling<'_> {
                 end(ends)
             ),
         )
+        .refusing(Refusal::Outlives { own: self.ends, other: ends })
     }
 }
 
@@ -107,6 +114,15 @@ pub fn exceeding<'g>(held: &[String], given: &'g [String]) -> Vec<&'g str> {
             })
     };
     given.iter().filter(|tuple| !covered(tuple)).map(String::as_str).collect()
+}
+
+fn need(held: &Grants, tuple: &str) -> Need {
+    match grants::parse(tuple) {
+        Ok((action, "*")) => held.need(action, Vec::new()),
+        Ok((action, _)) => held.need(action, vec![tuple.to_owned()]),
+        // Only itself covers it.
+        Err(_) => Need { everywhere: tuple.to_owned(), concrete: Vec::new(), any: false, held: Vec::new() },
+    }
 }
 
 /// Whether a life with this end goes on after another one; `None` never ends.

@@ -1,5 +1,6 @@
 //! Permission queries of `verifyKey`: `a AND (b OR c)`. Lexer, depth-limited parser, evaluation (keys.md section 7).
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Brackets inside brackets at most.
@@ -54,6 +55,15 @@ impl Expression {
             Self::Permission(slug) => held(slug),
             Self::And(all) => all.iter().all(|one| one.holds(held)),
             Self::Or(any) => any.iter().any(|one| one.holds(held)),
+        }
+    }
+
+    /// Every permission that it names, sorted, each once.
+    #[must_use]
+    pub fn permissions(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Permission(slug) => BTreeSet::from([slug.as_str()]),
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::permissions).collect(),
         }
     }
 

@@ -1,12 +1,15 @@
 //! What a root key holds: literal tuples `resource.id.action` (decisions.md #22).
 
 use crate::authz::action::Action;
+use crate::model::error::Need;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::HashSet;
 
 /// Longest id in a tuple.
 const MAX_ID_LENGTH: usize = 255;
+/// Tuples that a record shows of an action and that do not count, at most.
+const MAX_OTHERS: usize = 10;
 /// Most tuples of one root key.
 pub const MAX_GRANTS: usize = 1000;
 
@@ -48,6 +51,18 @@ impl Grants {
     #[must_use]
     pub fn ids(&self, action: Action) -> BTreeSet<&str> {
         self.somewhere.get(&action).into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// What is needed of an action, with the tuples of it that are held: those that count first, of the others some.
+    #[must_use]
+    pub fn need(&self, action: Action, concrete: Vec<String>) -> Need {
+        let everywhere = action.on("*");
+        let of_ids: Vec<_> = self.ids(action).into_iter().map(|id| action.on(id)).collect();
+        let counting = of_ids.iter().filter(|tuple| concrete.contains(tuple));
+        let others = of_ids.iter().filter(|tuple| !concrete.contains(tuple)).take(MAX_OTHERS);
+        let all = self.everywhere(action).then_some(&everywhere);
+        let held = all.into_iter().chain(counting).chain(others).cloned().collect();
+        Need { everywhere, concrete, any: false, held }
     }
 
     /// Whether an action is held for any resource at all.

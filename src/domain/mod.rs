@@ -2,6 +2,7 @@
 
 pub mod apis;
 pub mod counters;
+pub mod decisions;
 pub mod events;
 pub mod identities;
 pub mod keys;

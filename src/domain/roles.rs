@@ -43,7 +43,7 @@ pub enum Which {
 }
 
 /// The one answer for a role that is unknown, deleted or of another workspace.
-fn not_found() -> Error {
+pub(in crate::domain) fn not_found() -> Error {
     Error::new(Code::RoleNotFound, "The requested role does not exist or has been deleted.")
 }
 
@@ -73,7 +73,7 @@ pub fn create(tx: &mut Tx<'_>, caller: &Caller, new: &CreateRole) -> Result<Role
     if !store::roles::insert(tx, &permit, &role)? {
         return Err(taken(&role.name));
     }
-    store::links::set(tx, &permit, Holder::Role(&role.id), Held::Permissions, &permissions)?;
+    store::links::set(tx, &permit, Holder::Role(&role), Held::Permissions, &permissions)?;
     Ok(role.id)
 }
 
@@ -138,7 +138,7 @@ pub fn set_permissions(tx: &mut Tx<'_>, caller: &Caller, which: &Which, slugs: &
     let permissions = permissions::ensure_if(tx, &permit, slugs, || {
         caller.permit_also(On::Any, &[Action::CreatePermission]).map(drop)
     })?;
-    let holder = Holder::Role(&role.id);
+    let holder = Holder::Role(&role);
     if store::links::set(tx, &permit, holder, Held::Permissions, &permissions)? {
         store::roles::stamp(tx, &permit, &role)?;
     }

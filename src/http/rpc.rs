@@ -13,6 +13,7 @@ use crate::http::state::State;
 use crate::http::state::Trace;
 use crate::model::code::Code;
 use crate::model::error::Error;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::origin::Actor;
 use crate::model::origin::Origin;
@@ -176,7 +177,9 @@ fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
 async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>) -> Result<Arc<Authenticated>> {
     let app = &state.app;
     let known = match bearer::hash(http.headers()) {
-        Ok(hash) => root_keys::authenticate(&app.cache, &app.loader, &hash, app.clock.now()).await,
+        Ok(hash) => {
+            root_keys::authenticate(&app.cache, &app.loader, &hash, app.clock.now()).await.map_err(|(error, _)| error)
+        }
         Err(error) => Err(error),
     };
     match known {
@@ -193,7 +196,8 @@ async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>
                     Code::AuthenticationRateLimited,
                     "Too many requests from this address failed to authenticate within a minute. Requests with a valid \
                      root key are still served.",
-                );
+                )
+                .refusing(Refusal::UnknownTooOften);
                 refused.retry_after_s = allowance.retry_after_s;
                 Err(refused)
             }
@@ -213,7 +217,8 @@ fn spend_allowance(state: &State, http: &HttpRequest, root_key: &RootKey, worksp
             "This root key made more than the {limit} requests per minute that its workspace allows each root key. \
              The operator can raise the limit."
         ),
-    );
+    )
+    .refusing(Refusal::Allowance(limit));
     refused.retry_after_s = Some(retry_after_s);
     Err(refused)
 }

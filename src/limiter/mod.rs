@@ -166,6 +166,15 @@ impl Limiter {
         }
     }
 
+    /// What [`Self::take`] would say now. Nothing is counted.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub async fn peek(&self, now_ms: u64, takes: &[Take]) -> Result<Decision, Unavailable> {
+        let asking: Vec<_> = takes.iter().map(|take| Take { cost: 0, ..*take }).collect();
+        Ok(foreseen(takes, self.take(now_ms, &asking).await?.each))
+    }
+
     /// Gives back what a call has taken at `taken_ms`, the moment that it gave [`Self::take`], and that was then refused for
     /// another reason. As good as it can: tokens of a window that is gone are gone with it.
     pub async fn give_back(&self, taken_ms: u64, takes: &[Take]) {
@@ -194,6 +203,62 @@ impl Limiter {
                 ..LimiterState::default()
             },
             Self::Redis(redis) => LimiterState { redis_errors: redis.errors(), ..LimiterState::default() },
+        }
+    }
+}
+
+/// The decision on takes whose counters were asked without taking.
+fn foreseen(takes: &[Take], asked: Vec<Taken>) -> Decision {
+    let mut each: Vec<Taken> = Vec::with_capacity(asked.len());
+    for (index, (take, asked)) in takes.iter().zip(asked).enumerate() {
+        // Takes of one counter add up in the order of the call, as far as they pass.
+        let earlier =
+            takes.iter().zip(&each).take(index).filter(|(other, taken)| other.counter == take.counter && taken.passed);
+        let earlier = earlier.fold(0_u64, |sum, (other, _)| sum.saturating_add(other.cost));
+        let left = asked.untouched.saturating_sub(earlier);
+        let passed = asked.passed && earlier <= asked.untouched && take.cost <= left;
+        let (untouched, remaining) = if passed { (left, left.saturating_sub(take.cost)) } else { (0, 0) };
+        each.push(Taken { passed, untouched, remaining, reset_ms: asked.reset_ms });
+    }
+    Decision { passed: each.iter().all(|taken| taken.passed), each }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counter;
+    use super::Limiter;
+    use super::Take;
+    use super::memory::Memory;
+    use proptest::prelude::*;
+
+    fn takes() -> impl Strategy<Value = Vec<Take>> {
+        let one = (0_u8..3, 0_u64..6, 0_u64..5).prop_map(|(counter, limit, cost)| Take {
+            counter: Counter::from_bytes([counter; 32]),
+            limit,
+            duration_ms: 1000,
+            cost,
+        });
+        prop::collection::vec(one, 0..5)
+    }
+
+    proptest! {
+        /// Whoever looks first is told what the call itself is then told, and leaves nothing behind.
+        #[test]
+        fn a_look_foretells_the_call(calls in prop::collection::vec((takes(), 0_u64..700), 1..12)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let looked_at = Limiter::Memory(Memory::new(1000));
+            let left_alone = Limiter::Memory(Memory::new(1000));
+            let mut now = 1_000_000;
+            for (takes, later) in calls {
+                now += later;
+                let foreseen = runtime.block_on(looked_at.peek(now, &takes)).unwrap();
+                let again = runtime.block_on(looked_at.peek(now, &takes)).unwrap();
+                let taken = runtime.block_on(looked_at.take(now, &takes)).unwrap();
+                let alone = runtime.block_on(left_alone.take(now, &takes)).unwrap();
+                prop_assert_eq!(&foreseen, &again);
+                prop_assert_eq!(&foreseen, &taken);
+                prop_assert_eq!(&taken, &alone);
+            }
         }
     }
 }

@@ -27,6 +27,16 @@ impl AddressList {
         self.0.is_empty()
     }
 
+    /// The entries, as short as they can be written.
+    #[must_use]
+    pub fn entries(&self) -> Vec<String> {
+        let text = |range: &IpNet| {
+            let whole = range.prefix_len() == range.max_prefix_len();
+            if whole { range.addr().to_string() } else { range.to_string() }
+        };
+        self.0.iter().map(text).collect()
+    }
+
     /// Whether an address is listed. An IPv4 address in IPv6 clothes (`::ffff:a.b.c.d`) is that IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

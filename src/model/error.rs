@@ -1,6 +1,9 @@
 //! The one error type: a code, a sentence for the caller, and the private cause for the log.
 
+use crate::model::clock::Timestamp;
 use crate::model::code::Code;
+use serde::Deserialize;
+use serde::Serialize;
 use std::fmt;
 
 /// The result of everything that can fail towards a caller.
@@ -24,6 +27,79 @@ pub struct Lack {
     pub required: Vec<Vec<String>>,
     /// The smallest set that, added to what is held, suffices.
     pub missing: Vec<String>,
+    /// All that was needed, with what counted. For the record: it may name ids that the caller did not send.
+    pub needs: Vec<Need>,
+}
+
+/// One action that was needed, and the tuples that count for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Need {
+    /// The tuple for every resource, which always suffices.
+    pub everywhere: String,
+    /// The tuples of the resources that the request is about: all of them suffice, too. Empty if nothing but
+    /// `everywhere` does.
+    pub concrete: Vec<String>,
+    /// Whether the tuple of any resource suffices: nothing was looked up yet (rule 1).
+    pub any: bool,
+    /// Tuples of this action that are held.
+    pub held: Vec<String>,
+}
+
+impl Need {
+    /// The fewest and narrowest tuples that suffice on top of what is held; none if it is satisfied.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        if self.held.contains(&self.everywhere) || (self.any && !self.held.is_empty()) {
+            return Vec::new();
+        }
+        if self.concrete.is_empty() {
+            return vec![self.everywhere.clone()];
+        }
+        self.concrete.iter().filter(|tuple| !self.held.contains(tuple)).cloned().collect()
+    }
+}
+
+/// Why a root key was refused, with what was looked at: the verdict that the answer, the record and its explanation read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No live root key has this hash.
+    Unknown,
+    /// Too many requests from its address failed to authenticate.
+    UnknownTooOften,
+    /// It is disabled.
+    Disabled,
+    /// Its time is over.
+    ExpiredAt(Timestamp),
+    /// Its workspace is disabled.
+    WorkspaceDisabled,
+    /// It made more requests per minute than these.
+    Allowance(u32),
+    /// It lacks what [`Lack`] says.
+    Lacks,
+    /// It was about to give away what it does not hold itself: [`Lack`] says what.
+    Exceeds,
+    /// It was about to give rights to a root key that outlives it; `None` never ends.
+    Outlives {
+        /// Its own end.
+        own: Option<Timestamp>,
+        /// The other's.
+        other: Option<Timestamp>,
+    },
+    /// The workspace may not have so many keys.
+    KeysLimit {
+        /// How many it may have.
+        most: i64,
+        /// How many it would have had.
+        wanted: i64,
+    },
+    /// The workspace may not have so many root keys.
+    RootKeysLimit {
+        /// How many it may have.
+        most: i64,
+        /// How many it would have had.
+        wanted: i64,
+    },
 }
 
 /// An answer that is not a success. It has no `Display`: `detail` is for the caller, `source` only for the log.
@@ -36,6 +112,8 @@ pub struct Error {
     pub violations: Vec<Violation>,
     /// What was lacking, for `insufficient_permissions`.
     pub lack: Option<Box<Lack>>,
+    /// Why the root key was refused, if it was.
+    pub refusal: Option<Box<Refusal>>,
     /// Whole seconds after which trying again makes sense (429, 503).
     pub retry_after_s: Option<u64>,
     /// The cause, logged once with the request id and never shown.
@@ -46,7 +124,15 @@ impl Error {
     /// An error with a sentence for the caller.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), violations: Vec::new(), lack: None, retry_after_s: None, source: None }
+        Self {
+            code,
+            detail: detail.into(),
+            violations: Vec::new(),
+            lack: None,
+            refusal: None,
+            retry_after_s: None,
+            source: None,
+        }
     }
 
     /// A 400 about one place of the request.
@@ -61,6 +147,13 @@ impl Error {
     #[must_use]
     pub fn violating(mut self, violation: Violation) -> Self {
         self.violations.push(violation);
+        self
+    }
+
+    /// Says why the root key was refused.
+    #[must_use]
+    pub fn refusing(mut self, refusal: Refusal) -> Self {
+        self.refusal = Some(Box::new(refusal));
         self
     }
 

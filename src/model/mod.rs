@@ -2,10 +2,12 @@
 
 pub mod address;
 pub mod api;
+pub mod audit;
 pub mod change;
 pub mod clock;
 pub mod code;
 pub mod credits;
+pub mod decision;
 pub mod error;
 pub mod id;
 pub mod identity;

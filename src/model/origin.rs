@@ -2,7 +2,9 @@
 
 use crate::model::id::RequestId;
 use crate::model::id::RootKeyId;
+use serde::Deserialize;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// Longest `User-Agent` that is kept, characters.
@@ -52,14 +54,15 @@ impl Origin {
 }
 
 /// One thing that an event is about.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resource {
     /// `api`, `key`, `rootKey`, `workspace`.
-    pub r#type: &'static str,
+    pub r#type: Cow<'static, str>,
     /// Its id.
     pub id: String,
     /// Its label, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
@@ -67,7 +70,7 @@ impl Resource {
     /// A resource of an event.
     #[must_use]
     pub fn new(r#type: &'static str, id: impl ToString, name: Option<&str>) -> Self {
-        Self { r#type, id: id.to_string(), name: name.map(ToOwned::to_owned) }
+        Self { r#type: r#type.into(), id: id.to_string(), name: name.map(ToOwned::to_owned) }
     }
 }
 
@@ -116,6 +119,7 @@ pub enum Event {
     NamespaceDelete,
     SetOverride,
     DeleteOverride,
+    Denied,
 }
 
 impl Event {
@@ -164,6 +168,7 @@ impl Event {
             Self::NamespaceDelete => "ratelimitNamespace.delete",
             Self::SetOverride => "ratelimit.set_override",
             Self::DeleteOverride => "ratelimit.delete_override",
+            Self::Denied => "authorization.denied",
         }
     }
 }

@@ -17,6 +17,7 @@ use diesel::prelude::Queryable;
 use diesel::prelude::Selectable;
 use diesel::sql_types::Json;
 use serde::Deserialize;
+use serde::Serialize;
 
 /// One named limit of a key or an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Queryable, Selectable)]
@@ -85,6 +86,21 @@ impl FromSql<Json, Pg> for OwnLimits {
     }
 }
 
+/// A limit as a verification asks for it. With `limit` and `duration_ms` it needs no stored one; with one of the two the
+/// other is that of the stored one (decisions.md #26).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AskedLimit {
+    /// Its name.
+    pub name: String,
+    /// Tokens to take, 0 or more.
+    pub cost: i64,
+    /// Tokens per window, 0 or more; 0 refuses.
+    pub limit: Option<i64>,
+    /// Length of the window, milliseconds, 1000 or more.
+    pub duration_ms: Option<i64>,
+}
+
 /// What one limit said of one verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluated {
@@ -104,6 +120,8 @@ pub struct Evaluated {
     pub remaining: i64,
     /// Whether it refused.
     pub exceeded: bool,
+    /// Tokens that the call asked for.
+    pub cost: i64,
 }
 
 /// A namespace: a bucket of identifiers that are limited together (ratelimit.md).

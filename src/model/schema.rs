@@ -180,6 +180,18 @@ diesel::table! {
         user_agent -> Nullable<Text>,
         correlation_id -> Text,
         resources -> Jsonb,
+        sequence -> Nullable<BigInt>,
+        hash -> Nullable<Bytea>,
+        changes -> Nullable<Json>,
+    }
+}
+
+diesel::table! {
+    audit_heads (workspace_id) {
+        workspace_id -> Text,
+        sequence -> BigInt,
+        hash -> Bytea,
+        sealed_at -> Timestamptz,
     }
 }
 
@@ -323,6 +335,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     keys,
     sealed_keys,
     audit_log,
+    audit_heads,
     permissions,
     roles,
     role_permissions,

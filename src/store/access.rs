@@ -27,6 +27,15 @@ const OF_KEY: &str = "json_build_object(\
         JOIN identities i ON i.id = l.identity_id AND i.deleted_at IS NULL \
         JOIN roles r ON r.id = l.role_id WHERE l.identity_id = keys.identity_id))";
 
+/// Text of an [`Access`](crate::model::permission::Access) of a key that holds only what the row `identities` of the query that it
+/// stands in gives to it.
+const OF_OWNER: &str = "json_build_object('direct', '[]'::json, 'roles', '{}'::json, \
+    'owner', (SELECT coalesce(json_agg(p.slug), '[]') FROM identity_permissions l \
+        JOIN permissions p ON p.id = l.permission_id WHERE l.identity_id = identities.id), \
+    'ownerRoles', (SELECT coalesce(json_object_agg(r.name, (SELECT coalesce(json_agg(p.slug), '[]') FROM role_permissions rp \
+        JOIN permissions p ON p.id = rp.permission_id WHERE rp.role_id = r.id)), '{}') FROM identity_roles l \
+        JOIN roles r ON r.id = l.role_id WHERE l.identity_id = identities.id))";
+
 /// Text of a [`Holdings`](crate::model::identity::Holdings) for the row `identities` of the query that it stands in.
 const OF_IDENTITY: &str = "json_build_object(\
     'permissions', (SELECT coalesce(json_agg(p.slug), '[]') FROM identity_permissions l \
@@ -54,6 +63,11 @@ pub(in crate::store) const fn of_key() -> Fixed<OfKey> {
     Fixed(OfKey)
 }
 
+/// The expression, to be selected as [`Access`](crate::model::permission::Access) of an owner's key.
+pub(in crate::store) const fn of_owner() -> Fixed<OfOwner> {
+    Fixed(OfOwner)
+}
+
 /// The expression, to be selected as [`Holdings`](crate::model::identity::Holdings).
 pub(in crate::store) const fn of_identity() -> Fixed<OfIdentity> {
     Fixed(OfIdentity)
@@ -78,6 +92,10 @@ pub(in crate::store) struct Fixed<T>(T);
 #[derive(Clone, Copy, Debug, QueryId)]
 pub(in crate::store) struct OfKey;
 
+/// [`Fixed`] of what an owner gives to its keys.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(in crate::store) struct OfOwner;
+
 /// [`Fixed`] of an identity.
 #[derive(Clone, Copy, Debug, QueryId)]
 pub(in crate::store) struct OfIdentity;
@@ -98,6 +116,10 @@ pub(in crate::store) trait Text {
 
 impl Text for OfKey {
     const SQL: &'static str = OF_KEY;
+}
+
+impl Text for OfOwner {
+    const SQL: &'static str = OF_OWNER;
 }
 
 impl Text for OfIdentity {

@@ -3,6 +3,7 @@
 use crate::authz::caller::Permit;
 use crate::model::api::Api;
 use crate::model::api::ApiChanges;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::id::ApiId;
 use crate::model::id::WorkspaceId;
@@ -29,7 +30,7 @@ use diesel::SelectableHelper;
 pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &Api) -> QueryResult<()> {
     debug_assert_eq!(permit.workspace(), &new.workspace_id);
     diesel::insert_into(apis::table).values(new).execute(tx.connection)?;
-    record(tx, permit, Event::ApiCreate, "created", &new.id, &new.name);
+    record(tx, permit, Event::ApiCreate, "created", (&new.id, &new.name), Changed::of(&new.id));
     Ok(())
 }
 
@@ -94,19 +95,30 @@ pub fn list(
 /// Whatever the database says.
 pub fn update(tx: &mut Tx<'_>, permit: &Permit, id: &ApiId, changes: &ApiChanges) -> QueryResult<bool> {
     let now = tx.now();
-    let name = diesel::update(
-        apis::table
-            .filter(apis::id.eq(id))
-            .filter(apis::workspace_id.eq(permit.workspace()))
-            .filter(apis::deleted_at.is_null()),
-    )
-    .set((changes, apis::updated_at.eq(now)))
-    .returning(apis::name)
-    .get_result::<String>(tx.connection)
-    .optional()?;
-    let Some(name) = name else { return Ok(false) };
-    record(tx, permit, Event::ApiUpdate, "updated", id, &name);
+    let old: Option<Api> = apis::table
+        .filter(apis::id.eq(id))
+        .filter(apis::workspace_id.eq(permit.workspace()))
+        .filter(apis::deleted_at.is_null())
+        .select(Api::as_select())
+        .for_no_key_update()
+        .first(tx.connection)
+        .optional()?;
+    let Some(old) = old else { return Ok(false) };
+    diesel::update(apis::table.find(id)).set((changes, apis::updated_at.eq(now))).execute(tx.connection)?;
+    let name = changes.name.as_ref().unwrap_or(&old.name);
+    record(tx, permit, Event::ApiUpdate, "updated", (id, name), changed(&old, changes));
     Ok(true)
+}
+
+/// What decides on an API's keys, now or when they are made.
+fn changed(old: &Api, changes: &ApiChanges) -> Changed {
+    Changed::of(&old.id)
+        .field("name", &old.name, changes.name.as_ref())
+        .nullable("defaultPrefix", &old.default_prefix, changes.default_prefix.as_ref())
+        .nullable("defaultBytes", &old.default_bytes, changes.default_bytes.as_ref())
+        .field("recoverable", &old.recoverable, changes.recoverable.as_ref())
+        .field("deleteProtection", &old.delete_protection, changes.delete_protection.as_ref())
+        .field("ipWhitelist", &old.ip_whitelist, changes.ip_whitelist.as_ref())
 }
 
 /// Deletes a live API that is not protected, and with it the sealed copies of its keys; says whether it did.
@@ -130,7 +142,7 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &ApiId) -> QueryResult<bool>
     let Some(name) = name else { return Ok(false) };
     let of_api = keys::table.filter(keys::api_id.eq(id)).select(keys::id);
     diesel::delete(sealed_keys::table.filter(sealed_keys::key_id.eq_any(of_api))).execute(tx.connection)?;
-    record(tx, permit, Event::ApiDelete, "deleted", id, &name);
+    record(tx, permit, Event::ApiDelete, "deleted", (id, &name), Changed::of(id));
     Ok(true)
 }
 
@@ -139,14 +151,15 @@ pub(in crate::store) fn literal(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, id: &ApiId, name: &str) {
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, (id, name): (&ApiId, &str), changed: Changed) {
     tx.record(
         Change::Api(id.clone()),
-        AuditEvent {
-            workspace: permit.workspace().clone(),
+        AuditEvent::new(
+            permit.workspace(),
             event,
-            display: format!("{verb} api {id}"),
-            resources: vec![Resource::new("api", id, Some(name))],
-        },
+            format!("{verb} api {id}"),
+            vec![Resource::new("api", id, Some(name))],
+        )
+        .changing(changed),
     );
 }

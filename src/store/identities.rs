@@ -1,6 +1,7 @@
 //! Identities.
 
 use crate::authz::caller::Permit;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::id::IdentityId;
 use crate::model::id::WorkspaceId;
@@ -137,6 +138,14 @@ pub fn update(
     changes: &IdentityChanges,
 ) -> QueryResult<Option<FullIdentity>> {
     let now = tx.now();
+    let enabled: Option<bool> = identities::table
+        .filter(identities::id.eq(id))
+        .filter(identities::workspace_id.eq(permit.workspace()))
+        .select(identities::enabled)
+        .for_no_key_update()
+        .first(tx.connection)
+        .optional()?;
+    let Some(enabled) = enabled else { return Ok(None) };
     let row: Option<Row> = diesel::update(
         identities::table
             .filter(identities::id.eq(id))
@@ -148,7 +157,9 @@ pub fn update(
     .get_result(tx.connection)
     .optional()?;
     let Some(full) = row.map(full_identity) else { return Ok(None) };
-    record(tx, permit, Event::IdentityUpdate, "updated", id, &full.identity.external_id);
+    let event = event(permit, Event::IdentityUpdate, "updated", id, &full.identity.external_id)
+        .changing(Changed::of(id).field("enabled", &enabled, changes.enabled.as_ref()));
+    tx.record(Change::Identity(id.clone()), event);
     Ok(Some(full))
 }
 
@@ -216,10 +227,10 @@ fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, id: &Ident
 }
 
 fn event(permit: &Permit, event: Event, verb: &str, id: &IdentityId, external_id: &str) -> AuditEvent {
-    AuditEvent {
-        workspace: permit.workspace().clone(),
+    AuditEvent::new(
+        permit.workspace(),
         event,
-        display: format!("{verb} identity {external_id}"),
-        resources: vec![Resource::new("identity", id, Some(external_id))],
-    }
+        format!("{verb} identity {external_id}"),
+        vec![Resource::new("identity", id, Some(external_id))],
+    )
 }

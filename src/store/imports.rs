@@ -61,12 +61,9 @@ struct Stored {
 pub fn insert_migration(tx: &mut Tx<'_>, permit: &Permit, new: &Migration) -> QueryResult<()> {
     debug_assert_eq!(permit.workspace(), &new.workspace_id);
     diesel::insert_into(migrations::table).values(new).execute(tx.connection)?;
-    tx.note(AuditEvent {
-        workspace: permit.workspace().clone(),
-        event: Event::MigrationCreate,
-        display: format!("created migration {}", new.id),
-        resources: vec![Resource::new("migration", &new.id, Some(&new.name))],
-    });
+    let display = format!("created migration {}", new.id);
+    let resources = vec![Resource::new("migration", &new.id, Some(&new.name))];
+    tx.note(AuditEvent::new(permit.workspace(), Event::MigrationCreate, display, resources));
     Ok(())
 }
 
@@ -119,15 +116,9 @@ pub fn insert_keys(
     // One notification for all: what is remembered of these hashes is that there is no such key.
     let change = Change::NewKeys(permit.workspace().clone());
     for key in new.iter().filter(|key| stored.contains(key.id)) {
-        tx.record(
-            change.clone(),
-            AuditEvent {
-                workspace: permit.workspace().clone(),
-                event: Event::KeyCreate,
-                display: format!("imported key {}", key.id),
-                resources: vec![Resource::new("key", key.id, key.name), Resource::new("api", api, None)],
-            },
-        );
+        let display = format!("imported key {}", key.id);
+        let resources = vec![Resource::new("key", key.id, key.name), Resource::new("api", api, None)];
+        tx.record(change.clone(), AuditEvent::new(permit.workspace(), Event::KeyCreate, display, resources));
     }
     Ok(stored)
 }
@@ -193,16 +184,16 @@ pub fn bind(
     tx.changed(Change::NewKeys(permit.workspace().clone()));
     tx.record(
         Change::Key(key.id.clone()),
-        AuditEvent {
-            workspace: permit.workspace().clone(),
-            event: Event::KeyUpdate,
-            display: format!("key {} bound on first verification: it begins with {start}", key.id),
-            resources: vec![
+        AuditEvent::new(
+            permit.workspace(),
+            Event::KeyUpdate,
+            format!("key {} bound on first verification: it begins with {start}", key.id),
+            vec![
                 Resource::new("key", &key.id, key.name.as_deref()),
                 Resource::new("api", &key.api_id, None),
                 Resource::new("migration", migration, None),
             ],
-        },
+        ),
     );
     Ok(true)
 }

@@ -2,6 +2,8 @@
 
 use crate::authz::caller::Permit;
 use crate::model::api::Api;
+use crate::model::audit::Changed;
+use crate::model::audit::FieldChange;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::credits::Credits;
@@ -92,6 +94,7 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewKey<'_>) -> QueryResult
         Event::KeyCreate,
         format!("created key {}", new.id),
         vec![key_resource(new.id, new.name), Resource::new("api", new.api_id, None)],
+        Changed::of(new.id),
     );
     Ok(())
 }
@@ -181,19 +184,25 @@ pub fn count(tx: &mut Tx<'_>, workspace: &WorkspaceId) -> QueryResult<i64> {
         .get_result(tx.connection)
 }
 
-/// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36).
+/// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36). `beside` is what was changed
+/// of it elsewhere and belongs into the same audit row.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn update(tx: &mut Tx<'_>, permit: &Permit, key: &Key, changes: &KeyChanges) -> QueryResult<()> {
+pub fn update(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    key: &Key,
+    changes: &KeyChanges,
+    beside: Vec<FieldChange>,
+) -> QueryResult<()> {
     apply(tx, permit, key, changes)?;
-    record(
-        tx,
-        permit,
-        Event::KeyUpdate,
-        format!("updated key {}", key.id),
-        vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
-    );
+    let display = format!("updated key {}", key.id);
+    let resources = vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)];
+    let mut event =
+        AuditEvent::new(permit.workspace(), Event::KeyUpdate, display, resources).changing(changed(key, changes));
+    event.changes.extend(beside);
+    tx.record(Change::Key(key.id.clone()), event);
     Ok(())
 }
 
@@ -217,7 +226,8 @@ pub fn replace(
     new: &KeyId,
     expires_at: Option<Timestamp>,
 ) -> QueryResult<()> {
-    apply(tx, permit, old, &KeyChanges { expires_at: Some(expires_at), ..KeyChanges::default() })?;
+    let changes = KeyChanges { expires_at: Some(expires_at), ..KeyChanges::default() };
+    apply(tx, permit, old, &changes)?;
     record(
         tx,
         permit,
@@ -228,6 +238,7 @@ pub fn replace(
             key_resource(&old.id, old.name.as_deref()),
             Resource::new("api", &old.api_id, None),
         ],
+        changed(old, &changes),
     );
     tx.changed(Change::Key(old.id.clone()));
     Ok(())
@@ -253,6 +264,7 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, key: &Key, permanent: bool) -> Q
         Event::KeyDelete,
         format!("{verb} key {}", key.id),
         vec![key_resource(&key.id, key.name.as_deref()), Resource::new("api", &key.api_id, None)],
+        Changed::of(&key.id),
     );
     Ok(())
 }
@@ -285,8 +297,15 @@ fn key_resource(id: &KeyId, name: Option<&str>) -> Resource {
     Resource::new("key", id, name)
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>) {
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>, changed: Changed) {
     let Some(id) = resources.first().map(|resource| KeyId::from_text(&resource.id)) else { return };
-    let workspace = permit.workspace().clone();
-    tx.record(Change::Key(id), AuditEvent { workspace, event, display, resources });
+    tx.record(Change::Key(id), AuditEvent::new(permit.workspace(), event, display, resources).changing(changed));
+}
+
+/// What decides on a key. The key was read under its lock.
+fn changed(key: &Key, changes: &KeyChanges) -> Changed {
+    Changed::of(&key.id)
+        .field("enabled", &key.enabled, changes.enabled.as_ref())
+        .nullable("expires", &key.expires_at, changes.expires_at.as_ref())
+        .nullable("owner", &key.identity_id, changes.identity_id.as_ref())
 }

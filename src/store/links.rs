@@ -4,10 +4,10 @@ use crate::authz::caller::Permit;
 use crate::model::change::Change;
 use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
-use crate::model::id::RoleId;
 use crate::model::id::WorkspaceId;
 use crate::model::origin::Event;
 use crate::model::origin::Resource;
+use crate::model::permission::Role;
 use crate::store::tx::AuditEvent;
 use crate::store::tx::MAX_ROWS;
 use crate::store::tx::Tx;
@@ -29,7 +29,7 @@ pub enum Holder<'a> {
     /// An identity.
     Identity(&'a IdentityId),
     /// A role, which holds permissions only.
-    Role(&'a RoleId),
+    Role(&'a Role),
 }
 
 /// What is held.
@@ -83,7 +83,15 @@ impl Holder<'_> {
         match self {
             Self::Key(id) => id.as_str(),
             Self::Identity(id) => id.as_str(),
-            Self::Role(id) => id.as_str(),
+            Self::Role(role) => role.id.as_str(),
+        }
+    }
+
+    /// For the audit log, which knows of what is deleted only what it says itself.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Key(_) | Self::Identity(_) => None,
+            Self::Role(role) => Some(&role.name),
         }
     }
 
@@ -271,12 +279,12 @@ fn audit(
     event: Event,
     verb: &str,
 ) -> AuditEvent {
-    AuditEvent {
-        workspace: permit.workspace().clone(),
+    AuditEvent::new(
+        permit.workspace(),
         event,
-        display: format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.id()),
-        resources: vec![Resource::new(holder.kind(), holder.id(), None), Resource::new(held.kind(), id, Some(label))],
-    }
+        format!("{verb} {} {label} and {} {}", held.kind(), holder.kind(), holder.name().unwrap_or(holder.id())),
+        vec![Resource::new(holder.kind(), holder.id(), holder.name()), Resource::new(held.kind(), id, Some(label))],
+    )
 }
 
 #[expect(clippy::too_many_arguments, reason = "what an audit row says of a link")]

@@ -165,12 +165,12 @@ fn load_keys(
 fn load_root_keys(db: &Db, cache: &Cache, wanted: HashMap<Hash, Vec<Answer<Authenticated>>>, pulse: &Arc<Pulse>) {
     let begun = cache.begin();
     let hashes: Vec<_> = wanted.keys().copied().collect();
-    let found = db.read_as(pulse, |tx| Ok(root_keys::authenticate_all(tx, &hashes)?));
+    let found = db.read_as(pulse, |tx| Ok((tx.read_at(), root_keys::authenticate_all(tx, &hashes)?)));
     let found: std::result::Result<HashMap<_, _>, _> = found
-        .map(|found| {
+        .map(|(read, found)| {
             let authenticated = found.into_iter().map(|(hash, root_key, workspace)| {
                 let grants = Arc::new(Grants::of(&root_key.permissions));
-                (hash, Arc::new(Authenticated { root_key, workspace, grants }))
+                (hash, Arc::new(Authenticated { root_key, workspace, grants, read }))
             });
             authenticated.collect()
         })

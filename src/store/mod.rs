@@ -11,6 +11,7 @@ pub mod credits;
 pub mod database;
 pub mod events;
 pub mod health;
+pub mod history;
 pub mod identities;
 pub mod imports;
 pub mod keys;

@@ -104,11 +104,11 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &NamespaceId) -> QueryResult
 fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, verb: &str, id: &NamespaceId, name: &str) {
     tx.record(
         Change::Namespace(id.clone()),
-        AuditEvent {
-            workspace: permit.workspace().clone(),
+        AuditEvent::new(
+            permit.workspace(),
             event,
-            display: format!("{verb} namespace {id}"),
-            resources: vec![Resource::new("ratelimitNamespace", id, Some(name))],
-        },
+            format!("{verb} namespace {id}"),
+            vec![Resource::new("ratelimitNamespace", id, Some(name))],
+        ),
     );
 }

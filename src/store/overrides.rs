@@ -203,14 +203,14 @@ fn record(
 ) {
     tx.record(
         Change::Namespace(namespace.clone()),
-        AuditEvent {
-            workspace: permit.workspace().clone(),
+        AuditEvent::new(
+            permit.workspace(),
             event,
-            display: format!("{verb} override {id}"),
-            resources: vec![
+            format!("{verb} override {id}"),
+            vec![
                 Resource::new("ratelimitOverride", id, Some(identifier)),
                 Resource::new("ratelimitNamespace", namespace, None),
             ],
-        },
+        ),
     );
 }

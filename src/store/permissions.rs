@@ -1,6 +1,7 @@
 //! Permissions.
 
 use crate::authz::caller::Permit;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::id::PermissionId;
 use crate::model::id::WorkspaceId;
@@ -133,7 +134,14 @@ pub fn insert_missing(tx: &mut Tx<'_>, permit: &Permit, new: &[Permission]) -> Q
         .get_results(tx.connection)?;
     for permission in &stored {
         let display = format!("created permission {}", permission.slug);
-        record(tx, permit, Event::PermissionCreate, display, &permission.id, &permission.slug);
+        record(
+            tx,
+            permit,
+            Event::PermissionCreate,
+            display,
+            (&permission.id, &permission.slug),
+            Changed::of(&permission.id),
+        );
     }
     Ok(stored)
 }
@@ -166,7 +174,8 @@ pub fn update(
     } else {
         format!("updated permission {}, which is {} now", permission.slug, updated.slug)
     };
-    record(tx, permit, Event::PermissionUpdate, display, &updated.id, &updated.slug);
+    let changed = Changed::of(&updated.id).field("slug", &permission.slug, Some(&updated.slug));
+    record(tx, permit, Event::PermissionUpdate, display, (&updated.id, &updated.slug), changed);
     Ok(Some(updated))
 }
 
@@ -183,15 +192,29 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, permission: &Permission) -> Quer
     )
     .execute(tx.connection)?;
     let display = format!("deleted permission {} (taken from {holders})", permission.slug);
-    record(tx, permit, Event::PermissionDelete, display, &permission.id, &permission.slug);
+    record(
+        tx,
+        permit,
+        Event::PermissionDelete,
+        display,
+        (&permission.id, &permission.slug),
+        Changed::of(&permission.id),
+    );
     Ok(())
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, id: &PermissionId, slug: &str) {
-    let workspace = permit.workspace().clone();
+fn record(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    event: Event,
+    display: String,
+    (id, slug): (&PermissionId, &str),
+    changed: Changed,
+) {
     tx.record(
         // Any key of the workspace may hold it.
-        Change::Workspace(workspace.clone()),
-        AuditEvent { workspace, event, display, resources: vec![Resource::new("permission", id, Some(slug))] },
+        Change::Workspace(permit.workspace().clone()),
+        AuditEvent::new(permit.workspace(), event, display, vec![Resource::new("permission", id, Some(slug))])
+            .changing(changed),
     );
 }

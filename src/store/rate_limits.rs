@@ -1,6 +1,7 @@
 //! Rate limits of keys and identities.
 
 use crate::authz::caller::Permit;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
@@ -83,7 +84,12 @@ pub fn set(tx: &mut Tx<'_>, permit: &Permit, limited: Limited<'_>, wanted: &[Def
         match before.iter().find(|old| old.name == defined.name) {
             Some(old) if same(old, defined) => {}
             Some(old) => {
-                events.push(audit(permit, limited, Event::RateLimitUpdate, "updated", &old.id, &old.name));
+                let fields = Changed::of(&old.id)
+                    .field("limit", &old.limit, Some(&defined.limit))
+                    .field("duration", &old.duration_ms, Some(&defined.duration_ms))
+                    .field("autoApply", &old.auto_apply, Some(&defined.auto_apply));
+                let event = audit(permit, limited, Event::RateLimitUpdate, "updated", &old.id, &old.name);
+                events.push(event.changing(fields));
                 changed.push((&old.id, defined));
             }
             None => {
@@ -195,10 +201,6 @@ fn same(old: &RateLimit, new: &Defined) -> bool {
 
 fn audit(permit: &Permit, limited: Limited<'_>, event: Event, verb: &str, id: &RateLimitId, name: &str) -> AuditEvent {
     let owner = limited.resource();
-    AuditEvent {
-        workspace: permit.workspace().clone(),
-        event,
-        display: format!("{verb} rate limit {name} of {} {}", owner.r#type, owner.id),
-        resources: vec![owner, Resource::new("ratelimit", id, Some(name))],
-    }
+    let display = format!("{verb} rate limit {name} of {} {}", owner.r#type, owner.id);
+    AuditEvent::new(permit.workspace(), event, display, vec![owner, Resource::new("ratelimit", id, Some(name))])
 }

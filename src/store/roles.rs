@@ -1,6 +1,7 @@
 //! Roles.
 
 use crate::authz::caller::Permit;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::id::RoleId;
 use crate::model::id::WorkspaceId;
@@ -148,7 +149,14 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &Role) -> QueryResult<bool>
     if stored == 0 {
         return Ok(false);
     }
-    record(tx, permit, Event::RoleCreate, format!("created role {}", new.name), &new.id, &new.name);
+    record(
+        tx,
+        permit,
+        Event::RoleCreate,
+        format!("created role {}", new.name),
+        (&new.id, &new.name),
+        Changed::of(&new.id),
+    );
     Ok(true)
 }
 
@@ -171,7 +179,8 @@ pub fn update(tx: &mut Tx<'_>, permit: &Permit, role: &Role, changes: &RoleChang
     } else {
         format!("updated role {}, which is {} now", role.name, updated.name)
     };
-    record(tx, permit, Event::RoleUpdate, display, &updated.id, &updated.name);
+    let changed = Changed::of(&updated.id).field("name", &role.name, Some(&updated.name));
+    record(tx, permit, Event::RoleUpdate, display, (&updated.id, &updated.name), changed);
     Ok(Some(updated))
 }
 
@@ -193,10 +202,18 @@ pub fn stamp(tx: &mut Tx<'_>, permit: &Permit, role: &Role) -> QueryResult<()> {
 /// Whatever the database says.
 pub fn delete(tx: &mut Tx<'_>, permit: &Permit, role: &Role) -> QueryResult<()> {
     let holders = links::holders(tx, Held::Roles, role.id.as_str())?;
+    let had = links::list(tx, permit.workspace(), Holder::Role(role), Held::Permissions)?;
     diesel::delete(roles::table.filter(roles::id.eq(&role.id)).filter(roles::workspace_id.eq(permit.workspace())))
         .execute(tx.connection)?;
     let display = format!("deleted role {} (taken from {holders})", role.name);
-    record(tx, permit, Event::RoleDelete, display, &role.id, &role.name);
+    // Its permissions are named, too: nothing else tells any more what went with it.
+    let gone = Resource::new("role", &role.id, Some(&role.name));
+    let had = had.iter().map(|(slug, id)| Resource::new("permission", id, Some(slug)));
+    let resources = std::iter::once(gone).chain(had).collect();
+    tx.record(
+        Change::Workspace(permit.workspace().clone()),
+        AuditEvent::new(permit.workspace(), Event::RoleDelete, display, resources),
+    );
     Ok(())
 }
 
@@ -216,12 +233,19 @@ fn with_permissions(tx: &mut Tx<'_>, rows: Vec<Role>) -> QueryResult<Vec<FullRol
     Ok(rows.into_iter().map(full).collect())
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, id: &RoleId, name: &str) {
-    let workspace = permit.workspace().clone();
+fn record(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    event: Event,
+    display: String,
+    (id, name): (&RoleId, &str),
+    changed: Changed,
+) {
     tx.record(
         // Any key of the workspace may have it.
-        Change::Workspace(workspace.clone()),
-        AuditEvent { workspace, event, display, resources: vec![Resource::new("role", id, Some(name))] },
+        Change::Workspace(permit.workspace().clone()),
+        AuditEvent::new(permit.workspace(), event, display, vec![Resource::new("role", id, Some(name))])
+            .changing(changed),
     );
 }
 
@@ -237,7 +261,14 @@ pub fn insert_missing(tx: &mut Tx<'_>, permit: &Permit, new: &[Role]) -> QueryRe
         .returning(Role::as_returning())
         .get_results(tx.connection)?;
     for role in &stored {
-        record(tx, permit, Event::RoleCreate, format!("created role {}", role.name), &role.id, &role.name);
+        record(
+            tx,
+            permit,
+            Event::RoleCreate,
+            format!("created role {}", role.name),
+            (&role.id, &role.name),
+            Changed::of(&role.id),
+        );
     }
     Ok(())
 }

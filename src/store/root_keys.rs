@@ -1,6 +1,7 @@
 //! Root keys.
 
 use crate::authz::caller::Permit;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::id::RootKeyId;
@@ -84,7 +85,7 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, new: &NewRootKey<'_>) -> QueryRe
         return Ok(false);
     }
     let display = format!("created root key {}{}", new.id, moved(&[], new.permissions));
-    record(tx, permit, Event::RootKeyCreate, display, vec![resource(new.id, new.name)]);
+    record(tx, permit, Event::RootKeyCreate, display, vec![resource(new.id, new.name)], Changed::of(new.id));
     Ok(true)
 }
 
@@ -184,7 +185,7 @@ pub fn delete(tx: &mut Tx<'_>, permit: &Permit, id: &RootKeyId) -> QueryResult<b
         .optional()?;
     let Some((name, permissions)) = deleted else { return Ok(false) };
     let display = format!("deleted root key {id}{}", moved(&permissions, &[]));
-    record(tx, permit, Event::RootKeyDelete, display, vec![resource(id, name.as_deref())]);
+    record(tx, permit, Event::RootKeyDelete, display, vec![resource(id, name.as_deref())], Changed::of(id));
     Ok(true)
 }
 
@@ -206,7 +207,7 @@ pub fn update(tx: &mut Tx<'_>, permit: &Permit, old: &RootKey, changes: &RootKey
         display.push_str(&moved(&old.permissions, permissions));
     }
     let name = changes.name.as_ref().unwrap_or(&old.name).as_deref();
-    record(tx, permit, Event::RootKeyUpdate, display, vec![resource(&old.id, name)]);
+    record(tx, permit, Event::RootKeyUpdate, display, vec![resource(&old.id, name)], changed(old, changes));
     Ok(true)
 }
 
@@ -227,7 +228,8 @@ pub fn replace(
     }
     let name = old.name.as_deref();
     let display = format!("rerolled root key {} to {new}{}", old.id, moved(&[], &old.permissions));
-    record(tx, permit, Event::RootKeyReroll, display, vec![resource(&old.id, name), resource(new, name)]);
+    let resources = vec![resource(&old.id, name), resource(new, name)];
+    record(tx, permit, Event::RootKeyReroll, display, resources, changed(old, &changes));
     Ok(true)
 }
 
@@ -268,9 +270,18 @@ fn resource(id: &RootKeyId, name: Option<&str>) -> Resource {
     Resource::new("rootKey", id, name)
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>) {
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, resources: Vec<Resource>, changed: Changed) {
     for resource in &resources {
         tx.changed(Change::RootKey(RootKeyId::from_text(&resource.id)));
     }
-    tx.note(AuditEvent { workspace: permit.workspace().clone(), event, display, resources });
+    tx.note(AuditEvent::new(permit.workspace(), event, display, resources).changing(changed));
+}
+
+/// What decides on a root key, and its name. The root key was read under the lock of its workspace.
+fn changed(old: &RootKey, changes: &RootKeyChanges) -> Changed {
+    Changed::of(&old.id)
+        .field("enabled", &old.enabled, changes.enabled.as_ref())
+        .nullable("name", &old.name, changes.name.as_ref())
+        .field("permissions", &old.permissions, changes.permissions.as_ref())
+        .nullable("expires", &old.expires_at, changes.expires_at.as_ref())
 }

@@ -65,12 +65,9 @@ pub fn find(tx: &mut Tx<'_>, workspace: &WorkspaceId, keys: &[&KeyId]) -> QueryR
 /// Notes in the audit log that secrets were shown.
 pub fn note_decrypted(tx: &mut Tx<'_>, permit: &Permit, keys: &[&KeyId]) {
     for key in keys {
-        tx.note(AuditEvent {
-            workspace: permit.workspace().clone(),
-            event: Event::KeyDecrypt,
-            display: format!("decrypted key {key}"),
-            resources: vec![Resource::new("key", key, None)],
-        });
+        let display = format!("decrypted key {key}");
+        let resources = vec![Resource::new("key", key, None)];
+        tx.note(AuditEvent::new(permit.workspace(), Event::KeyDecrypt, display, resources));
     }
 }
 

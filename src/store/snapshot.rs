@@ -2,12 +2,15 @@
 
 use crate::model::address::AddressList;
 use crate::model::credits::Credits;
+use crate::model::id::ApiId;
+use crate::model::id::KeyId;
 use crate::model::id::MigrationId;
 use crate::model::id::WorkspaceId;
 use crate::model::identity::Identity;
 use crate::model::key::Key;
 use crate::model::permission::Access;
 use crate::model::rate_limit::Limits;
+use crate::model::rate_limit::OwnLimits;
 use crate::model::schema::apis;
 use crate::model::schema::credits;
 use crate::model::schema::identities;
@@ -15,6 +18,7 @@ use crate::model::schema::keys;
 use crate::model::secret::Hash;
 use crate::model::verification::Subject;
 use crate::store::access;
+use crate::store::tx::ReadAt;
 use crate::store::tx::Tx;
 use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
@@ -47,6 +51,8 @@ pub struct Snapshot {
     pub subject: Arc<Subject>,
     /// The allow list of its API; `None` allows all.
     pub ip_whitelist: Option<AddressList>,
+    /// When it was read.
+    pub read: ReadAt,
 }
 
 type Row = (Key, Option<Identity>, Access, Vec<String>, Option<Credits>, Limits);
@@ -94,8 +100,9 @@ pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> Qu
         .filter(keys::pending_migration_id.is_null())
         .select((keys::hash, columns!()))
         .load(tx.connection)?;
+    let read = tx.read_at();
     let named = rows.into_iter().filter_map(|(hash, row)| Some((Hash::from_bytes(hash.try_into().ok()?), row)));
-    named.map(|(hash, row)| snapshot(row).map(|found| (hash, found))).collect()
+    named.map(|(hash, row)| snapshot(read, row).map(|found| (hash, found))).collect()
 }
 
 /// The live key of a live API with this hash.
@@ -104,6 +111,53 @@ pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> Qu
 /// Whatever the database says. A stored allow list that does not parse is one: nobody may pass it.
 pub fn load(tx: &mut Tx<'_>, workspace: &WorkspaceId, hash: &Hash) -> QueryResult<Option<Snapshot>> {
     one(tx, workspace, hash, None)
+}
+
+/// The live key of a live API with this id, also one whose import is pending.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_by_id(tx: &mut Tx<'_>, workspace: &WorkspaceId, id: &KeyId) -> QueryResult<Option<Snapshot>> {
+    let row: Option<Row> = live_keys!()
+        .filter(keys::workspace_id.eq(workspace))
+        .filter(keys::id.eq(id))
+        .select(columns!())
+        .first(tx.connection)
+        .optional()?;
+    row.map(|row| snapshot(tx.read_at(), row)).transpose()
+}
+
+/// A live owner as all of its keys share it: a key that has nothing of its own and belongs to no API.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_owner(tx: &mut Tx<'_>, workspace: &WorkspaceId, external_id: &str) -> QueryResult<Option<Snapshot>> {
+    let row: Option<(Identity, Access, OwnLimits)> = identities::table
+        .filter(identities::workspace_id.eq(workspace))
+        .filter(identities::external_id.eq(external_id))
+        .filter(identities::deleted_at.is_null())
+        .select((Identity::as_select(), access::of_owner(), access::limits_of_identity()))
+        .first(tx.connection)
+        .optional()?;
+    let Some((identity, access, OwnLimits(limits))) = row else { return Ok(None) };
+    let key = Key {
+        id: KeyId::from_text(""),
+        workspace_id: workspace.clone(),
+        api_id: ApiId::from_text(""),
+        start: String::new(),
+        prefix: None,
+        byte_length: None,
+        name: None,
+        meta: None,
+        enabled: true,
+        expires_at: None,
+        created_at: identity.created_at,
+        updated_at: None,
+        last_used_at: None,
+        identity_id: Some(identity.id.clone()),
+    };
+    let limits = Limits { key: Vec::new(), identity: limits };
+    snapshot(tx.read_at(), (key, Some(identity), access, Vec::new(), None, limits)).map(Some)
 }
 
 /// The same for a key whose hash is still that of the foreign system that it was imported from.
@@ -132,10 +186,10 @@ fn one(
         .select(columns!())
         .first(tx.connection)
         .optional()?;
-    row.map(snapshot).transpose()
+    row.map(|row| snapshot(tx.read_at(), row)).transpose()
 }
 
-fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResult<Snapshot> {
+fn snapshot(read: ReadAt, (key, identity, access, entries, credits, limits): Row) -> QueryResult<Snapshot> {
     let list = AddressList::parse(&entries).map_err(|index| {
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
@@ -150,5 +204,6 @@ fn snapshot((key, identity, access, entries, credits, limits): Row) -> QueryResu
         credits,
         limits,
         ip_whitelist: (!list.is_empty()).then_some(list),
+        read,
     })
 }

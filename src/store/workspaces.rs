@@ -1,6 +1,7 @@
 //! Workspaces.
 
 use crate::authz::caller::Permit;
+use crate::model::audit::Changed;
 use crate::model::change::Change;
 use crate::model::clock::Timestamp;
 use crate::model::id::WorkspaceId;
@@ -42,7 +43,8 @@ pub fn insert(tx: &mut Tx<'_>, permit: &Permit, name: &str) -> QueryResult<Optio
     if inserted == 0 {
         return Ok(None);
     }
-    record(tx, permit, Event::WorkspaceCreate, &format!("created workspace {name}"), name);
+    let display = format!("created workspace {name}");
+    record(tx, permit, Event::WorkspaceCreate, display, name, Changed::of(permit.workspace()));
     Ok(Some(new))
 }
 
@@ -82,7 +84,8 @@ pub fn set_enabled(tx: &mut Tx<'_>, permit: &Permit, enabled: bool) -> QueryResu
         .optional()?;
     let Some(name) = name else { return Ok(false) };
     let verb = if enabled { "enabled" } else { "disabled" };
-    record(tx, permit, Event::WorkspaceUpdate, &format!("{verb} workspace {name}"), &name);
+    let changed = Changed::of(&id).field("enabled", &!enabled, Some(&enabled));
+    record(tx, permit, Event::WorkspaceUpdate, format!("{verb} workspace {name}"), &name, changed);
     Ok(true)
 }
 
@@ -92,6 +95,7 @@ pub fn set_enabled(tx: &mut Tx<'_>, permit: &Permit, enabled: bool) -> QueryResu
 /// Whatever the database says.
 pub fn set_limits(tx: &mut Tx<'_>, permit: &Permit, limits: &LimitChanges) -> QueryResult<Workspace> {
     let now = tx.now();
+    let old = lock(tx, permit.workspace())?;
     let workspace = diesel::update(workspaces::table.find(permit.workspace()))
         .set((limits, workspaces::updated_at.eq(now)))
         .returning(Workspace::as_returning())
@@ -110,7 +114,11 @@ pub fn set_limits(tx: &mut Tx<'_>, permit: &Permit, limits: &LimitChanges) -> Qu
     .flatten()
     .collect();
     let display = format!("set limits of workspace {}: {}", workspace.name, set.join(", "));
-    record(tx, permit, Event::WorkspaceUpdate, &display, &workspace.name);
+    let changed = Changed::of(&workspace.id)
+        .nullable("requestsPerMinute", &old.requests_per_minute, limits.requests_per_minute.as_ref())
+        .nullable("keysMax", &old.keys_max, limits.keys_max.as_ref())
+        .nullable("rootKeysMax", &old.root_keys_max, limits.root_keys_max.as_ref());
+    record(tx, permit, Event::WorkspaceUpdate, display, &workspace.name, changed);
     Ok(workspace)
 }
 
@@ -145,14 +153,15 @@ pub fn get(tx: &mut Tx<'_>, id: &WorkspaceId) -> QueryResult<Workspace> {
     workspaces::table.find(id).select(Workspace::as_select()).first(tx.connection)
 }
 
-fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: &str, name: &str) {
+fn record(tx: &mut Tx<'_>, permit: &Permit, event: Event, display: String, name: &str, changed: Changed) {
     tx.record(
         Change::Workspace(permit.workspace().clone()),
-        AuditEvent {
-            workspace: permit.workspace().clone(),
+        AuditEvent::new(
+            permit.workspace(),
             event,
-            display: display.to_owned(),
-            resources: vec![Resource::new("workspace", permit.workspace(), Some(name))],
-        },
+            display,
+            vec![Resource::new("workspace", permit.workspace(), Some(name))],
+        )
+        .changing(changed),
     );
 }

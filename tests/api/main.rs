@@ -13,6 +13,7 @@ mod harness;
 
 mod analytics;
 mod apis;
+mod audit;
 mod authz;
 mod cli;
 mod codemap;

@@ -147,7 +147,6 @@ fn answer(operations: &[&'static Operation], with_conditional: bool) -> Answer {
 
 /// When an operation asks for what only some of its requests need.
 fn condition(operation: &str, action: Action) -> &'static str {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a test finds what is missing here")]
     match (operation, action) {
         ("keys.rerollKey", Action::EncryptKey) => "if the key is recoverable",
         (_, Action::EncryptKey) => "if `recoverable` is true",

@@ -16,6 +16,7 @@ use crate::model::clock::Timestamp;
 use crate::model::code::Code;
 use crate::model::credits::Credits;
 use crate::model::error::Error;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::IdentityId;
@@ -153,7 +154,8 @@ pub(super) fn check_limit(tx: &mut Tx<'_>, permit: &Permit, more: usize) -> Resu
             "This workspace may have {most} keys (its limit keysMax) and {reached}. Delete keys that are not needed, or \
              ask the operator to raise the limit with `keyward workspace limit WORKSPACE --keys N`."
         ),
-    ))
+    )
+    .refusing(Refusal::KeysLimit { most, wanted: count.saturating_add(more) }))
 }
 
 /// Makes a key of exactly this shape, for a caller who was found to be allowed to.

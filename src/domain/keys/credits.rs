@@ -3,6 +3,8 @@
 use crate::authz::caller::Caller;
 use crate::authz::caller::Permit;
 use crate::domain::keys;
+use crate::model::audit::Changed;
+use crate::model::audit::FieldChange;
 use crate::model::clock::Timestamp;
 use crate::model::credits::Credits;
 use crate::model::credits::Refill;
@@ -59,25 +61,45 @@ pub fn update(
     let (FullKey { key, .. }, permit) = keys::lock(tx, caller, id)?;
     let before = store::credits::find_for_update(tx, &permit, &key.id)?;
     let settled = before.clone().map(|credits| credits.settled(tx.now()));
-    let after = operation.applied(value, settled, || empty(&key.id, permit.workspace(), tx.now()))?;
+    let after = operation.applied(value, settled.clone(), || empty(&key.id, permit.workspace(), tx.now()))?;
     save(tx, &permit, &key.id, before, after.as_ref())?;
-    store::keys::update(tx, &permit, &key, &KeyChanges::default())?;
+    let balance = told(&key.id, settled.as_ref(), after.as_ref());
+    store::keys::update(tx, &permit, &key, &KeyChanges::default(), balance)?;
     Ok(after)
 }
 
 /// Makes the changes of `keys.updateKey` to a key that is locked. Whoever calls has [`CreditsChanges::check`]ed them, and
-/// moves the key's `updatedAt`.
+/// moves the key's `updatedAt` with an audit row that tells of what is answered.
 ///
 /// # Errors
 /// `invalid_input` for a refill on an unlimited key.
-pub(super) fn change(tx: &mut Tx<'_>, permit: &Permit, key: &KeyId, changes: CreditsChanges) -> Result<()> {
+pub(super) fn change(
+    tx: &mut Tx<'_>,
+    permit: &Permit,
+    key: &KeyId,
+    changes: CreditsChanges,
+) -> Result<Vec<FieldChange>> {
     if changes == CreditsChanges::default() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let before = store::credits::find_for_update(tx, permit, key)?;
     let settled = before.clone().map(|credits| credits.settled(tx.now()));
-    let after = changes.applied(settled, || empty(key, permit.workspace(), tx.now()))?;
-    save(tx, permit, key, before, after.as_ref())
+    let after = changes.applied(settled.clone(), || empty(key, permit.workspace(), tx.now()))?;
+    save(tx, permit, key, before, after.as_ref())?;
+    Ok(told(key, settled.as_ref(), after.as_ref()))
+}
+
+/// What the audit log tells of a balance: `null` is unlimited.
+fn told(key: &KeyId, before: Option<&Credits>, after: Option<&Credits>) -> Vec<FieldChange> {
+    let remaining = |credits: Option<&Credits>| credits.map(|credits| credits.remaining);
+    let refill = |credits: Option<&Credits>| credits.and_then(Credits::refill);
+    let amount = |credits: Option<&Credits>| refill(credits).map(|refill| refill.amount);
+    let day = |credits: Option<&Credits>| refill(credits).and_then(|refill| refill.day);
+    Changed::of(key)
+        .nullable("credits", &remaining(before), Some(&remaining(after)))
+        .nullable("refillAmount", &amount(before), Some(&amount(after)))
+        .nullable("refillDay", &day(before), Some(&day(after)))
+        .fields()
 }
 
 fn save(tx: &mut Tx<'_>, permit: &Permit, key: &KeyId, before: Option<Credits>, after: Option<&Credits>) -> Result<()> {

@@ -66,6 +66,6 @@ pub fn update(tx: &mut Tx<'_>, caller: &Caller, id: &KeyId, wanted: &UpdateKey) 
         store::rate_limits::set(tx, &permit, Limited::Key(&key.id), &limits)?;
     }
     // Late, since spends of the key wait from here on.
-    credits::change(tx, &permit, &key.id, wanted.credits)?;
-    Ok(store::keys::update(tx, &permit, &key, &columns)?)
+    let balance = credits::change(tx, &permit, &key.id, wanted.credits)?;
+    Ok(store::keys::update(tx, &permit, &key, &columns, balance)?)
 }

@@ -7,6 +7,7 @@ use crate::authz::grants::Grants;
 use crate::domain::root_keys;
 use crate::model::code::Code;
 use crate::model::error::Error;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::root_key::RootKey;
 use crate::model::workspace::Workspace;
@@ -58,7 +59,8 @@ impl Current {
     /// `root_keys_limit_exceeded`.
     pub(super) fn check_limit(&self, tx: &mut Tx<'_>) -> Result<()> {
         let Some(most) = self.workspace.root_keys_max else { return Ok(()) };
-        if store::root_keys::count(tx, &self.workspace.id)? < most {
+        let count = store::root_keys::count(tx, &self.workspace.id)?;
+        if count < most {
             return Ok(());
         }
         Err(Error::new(
@@ -68,7 +70,8 @@ impl Current {
                  count until they are deleted. Delete root keys that are not needed with rootKeys.deleteKey, or ask the \
                  operator to raise the limit with `keyward workspace limit WORKSPACE --root-keys N`."
             ),
-        ))
+        )
+        .refusing(Refusal::RootKeysLimit { most, wanted: count.saturating_add(1) }))
     }
 
     /// Refuses to take the right to mint from the last root key that can: the workspace would be locked out of its own

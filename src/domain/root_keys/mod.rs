@@ -13,6 +13,7 @@ use crate::domain::workspaces;
 use crate::model::clock::Timestamp;
 use crate::model::code::Code;
 use crate::model::error::Error;
+use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::error::Violation;
 use crate::model::id::RootKeyId;
@@ -157,7 +158,7 @@ fn check_permissions(tuples: &[String]) -> Result<Vec<String>> {
 }
 
 /// The one answer for a root key that is unknown, deleted, of another workspace, or hidden from the caller.
-fn not_found() -> Error {
+pub(in crate::domain) fn not_found() -> Error {
     Error::new(Code::KeyNotFound, "The requested root key does not exist or has been deleted.")
 }
 
@@ -188,14 +189,23 @@ pub fn revoke(tx: &mut Tx<'_>, id: &RootKeyId) -> Result<()> {
 ///
 /// # Errors
 /// `authentication/key_not_found`, `key_disabled`, `forbidden` (expired), `workspace_disabled` (common.md section 3).
-pub async fn authenticate(cache: &Cache, loader: &Loader, bearer: &Hash, now: Timestamp) -> Result<Arc<Authenticated>> {
+///
+/// A root key that is known and may not be used comes along with the refusal.
+pub async fn authenticate(
+    cache: &Cache,
+    loader: &Loader,
+    bearer: &Hash,
+    now: Timestamp,
+) -> Result<Arc<Authenticated>, (Error, Option<Arc<Authenticated>>)> {
     let known = match cache.root_key(bearer) {
         Some(known) => Some(known),
-        None => loader.root_key(bearer).await?,
+        None => loader.root_key(bearer).await.map_err(|error| (error, None))?,
     };
-    let authenticated = known.ok_or_else(unknown_bearer)?;
-    admit(&authenticated.root_key, &authenticated.workspace, now)?;
-    Ok(authenticated)
+    let authenticated = known.ok_or_else(|| (unknown_bearer(), None))?;
+    match admit(&authenticated.root_key, &authenticated.workspace, now) {
+        Ok(()) => Ok(authenticated),
+        Err(refused) => Err((refused, Some(authenticated))),
+    }
 }
 
 /// [`authenticate`] for the command line, which remembers nothing.
@@ -213,22 +223,30 @@ fn unknown_bearer() -> Error {
         "The credential of this request is no root key that Keyward knows. It may be mistyped, deleted, or a key of \
          an API, which cannot call Keyward. Mint one with `keyward root-key create`.",
     )
+    .refusing(Refusal::Unknown)
 }
 
 /// Refuses a root key that may not be used now.
-fn admit(root_key: &RootKey, workspace: &Workspace, now: Timestamp) -> Result<()> {
+///
+/// # Errors
+/// `key_disabled`, `forbidden` (expired), `workspace_disabled`.
+pub(in crate::domain) fn admit(root_key: &RootKey, workspace: &Workspace, now: Timestamp) -> Result<()> {
     if !root_key.enabled {
-        return Err(Error::new(Code::RootKeyDisabled, "The root key of this request is disabled."));
+        return Err(
+            Error::new(Code::RootKeyDisabled, "The root key of this request is disabled.").refusing(Refusal::Disabled)
+        );
     }
     if let Some(expired) = root_key.expires_at.filter(|at| *at <= now) {
         let at = expired.to_rfc3339_opts(SecondsFormat::Millis, true);
-        return Err(Error::new(Code::Forbidden, format!("The root key of this request expired at {at}.")));
+        return Err(Error::new(Code::Forbidden, format!("The root key of this request expired at {at}."))
+            .refusing(Refusal::ExpiredAt(expired)));
     }
     if !workspace.enabled {
         return Err(Error::new(
             Code::WorkspaceDisabled,
             "The workspace of this root key is disabled. Its operator can enable it with `keyward workspace enable`.",
-        ));
+        )
+        .refusing(Refusal::WorkspaceDisabled));
     }
     Ok(())
 }

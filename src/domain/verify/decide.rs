@@ -82,6 +82,7 @@ mod tests {
     use crate::model::verdict::Outcome;
     use crate::model::verification::Subject;
     use crate::store::snapshot::Snapshot;
+    use crate::store::tx::ReadAt;
     use chrono::Duration;
     use std::sync::Arc;
 
@@ -129,6 +130,7 @@ mod tests {
             credits: None,
             limits: Limits::default(),
             ip_whitelist: None,
+            read: ReadAt::default(),
         }
     }
 

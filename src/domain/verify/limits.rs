@@ -4,33 +4,21 @@ use crate::limiter::Counter;
 use crate::limiter::Decision;
 use crate::limiter::Limiter;
 use crate::limiter::Take;
+use crate::limiter::Unavailable;
 use crate::model::clock::Timestamp;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
+use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
 use crate::model::rate_limit::RateLimit;
 use crate::store::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A limit as a verification asks for it. With `limit` and `duration_ms` it needs no stored one; with one of the two the
-/// other is that of the stored one (decisions.md #26).
-#[derive(Clone, Debug)]
-pub struct AskedLimit {
-    /// Its name.
-    pub name: String,
-    /// Tokens to take, 0 or more.
-    pub cost: i64,
-    /// Tokens per window, 0 or more; 0 refuses.
-    pub limit: Option<i64>,
-    /// Length of the window, milliseconds, 1000 or more.
-    pub duration_ms: Option<i64>,
-}
-
 /// A limit that counts in this call: [`Evaluated`] as far as it is known before the limiter has spoken.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(in crate::domain) struct Planned {
     limit: Evaluated,
     take: Take,
 }
@@ -39,7 +27,7 @@ pub(super) struct Planned {
 ///
 /// # Errors
 /// `precondition_failed` for a name that nothing is stored under and that does not bring its own limit along.
-pub(super) fn plan(snapshot: &Snapshot, asked: &[AskedLimit]) -> Result<Vec<Planned>> {
+pub(in crate::domain) fn plan(snapshot: &Snapshot, asked: &[AskedLimit]) -> Result<Vec<Planned>> {
     // Of a name that comes twice the last one counts.
     let mut asked: BTreeMap<&str, &AskedLimit> = asked.iter().map(|asked| (asked.name.as_str(), asked)).collect();
     let own = snapshot.limits.key.iter().map(|limit| (limit, true));
@@ -65,28 +53,30 @@ pub(super) fn plan(snapshot: &Snapshot, asked: &[AskedLimit]) -> Result<Vec<Plan
     Ok(planned.into_values().collect())
 }
 
+/// What [`take`] would find. Nothing is taken.
+///
+/// # Errors
+/// As [`take`].
+pub(in crate::domain) async fn peek(limiter: &Limiter, now: Timestamp, planned: &[Planned]) -> Result<Decision> {
+    let takes: Vec<_> = planned.iter().map(|planned| planned.take).collect();
+    limiter.peek(milliseconds(now), &takes).await.map_err(uncounted)
+}
+
 /// What all of them say. Either all tokens are taken then, or none.
 ///
 /// # Errors
 /// `service_unavailable` when the limiter cannot decide: never a guess (decisions.md #46).
 pub(super) async fn take(limiter: &Arc<Limiter>, now: Timestamp, planned: &[Planned]) -> Result<(Decision, Tokens)> {
     let takes: Vec<_> = planned.iter().map(|planned| planned.take).collect();
-    let now_ms = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-    let decision = limiter.take(now_ms, &takes).await.map_err(|unavailable| {
-        let mut error = Error::unavailable(unavailable.0);
-        error.detail =
-            "Keyward cannot count rate limits right now, so it cannot say whether this key may be used. Try \
-                        again shortly."
-                .to_owned();
-        error
-    })?;
+    let now_ms = milliseconds(now);
+    let decision = limiter.take(now_ms, &takes).await.map_err(uncounted)?;
     let takes = if decision.passed { takes } else { Vec::new() };
     Ok((decision, Tokens { limiter: Arc::clone(limiter), now_ms, takes }))
 }
 
 /// The limits as the answer shows them: with what is left after the call, or with what was left before it if nothing was
 /// taken in the end.
-pub(super) fn evaluated(planned: Vec<Planned>, decision: &Decision, kept: bool) -> Vec<Evaluated> {
+pub(in crate::domain) fn evaluated(planned: Vec<Planned>, decision: &Decision, kept: bool) -> Vec<Evaluated> {
     let shown = planned.into_iter().zip(&decision.each).map(|(planned, taken)| {
         let remaining = if kept { taken.remaining } else { taken.untouched };
         Evaluated {
@@ -171,6 +161,7 @@ fn planned(snapshot: &Snapshot, limit: &RateLimit, of_key: bool, cost: i64) -> P
             reset_ms: 0,
             remaining: 0,
             exceeded: false,
+            cost,
         },
     }
 }
@@ -190,8 +181,21 @@ fn brought_along(snapshot: &Snapshot, asked: &AskedLimit, limit: i64, duration_m
             reset_ms: 0,
             remaining: 0,
             exceeded: false,
+            cost: asked.cost,
         },
     }
+}
+
+fn milliseconds(now: Timestamp) -> u64 {
+    u64::try_from(now.timestamp_millis()).unwrap_or(0)
+}
+
+fn uncounted(unavailable: Unavailable) -> Error {
+    let mut error = Error::unavailable(unavailable.0);
+    error.detail =
+        "Keyward cannot count rate limits right now, so it cannot say whether this key may be used. Try again shortly."
+            .to_owned();
+    error
 }
 
 /// The contract and the database admit no negative numbers; one that came all the same is 0, which refuses.

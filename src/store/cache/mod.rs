@@ -6,6 +6,7 @@ mod slots;
 use crate::authz::grants::Grants;
 use crate::metrics::CacheState;
 use crate::model::change::Change;
+use crate::model::decision::DataAge;
 use crate::model::id::WorkspaceId;
 use crate::model::root_key::RootKey;
 use crate::model::secret::Hash;
@@ -15,6 +16,7 @@ use crate::store::cache::slots::Part;
 use crate::store::cache::slots::Sequence;
 use crate::store::cache::slots::Slots;
 use crate::store::snapshot::Snapshot;
+use crate::store::tx::ReadAt;
 use quick_cache::sync::Cache as Map;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
@@ -51,6 +53,8 @@ pub struct Authenticated {
     pub workspace: Workspace,
     /// What it holds.
     pub grants: Arc<Grants>,
+    /// When it was read.
+    pub read: ReadAt,
 }
 
 /// The name of a key: its hash in its workspace. Of the workspace a hash will do, since who finds a key compares it.
@@ -199,6 +203,14 @@ impl Cache {
     pub fn staleness(&self) -> Option<Duration> {
         let proven = self.ever_proven.load(Ordering::Acquire).then(|| self.proven_ms.load(Ordering::Acquire))?;
         Some(Duration::from_millis(elapsed_ms().saturating_sub(proven)))
+    }
+
+    /// How old something is that was read then and is in use now: its age ends with the proof that every change has arrived.
+    #[must_use]
+    pub fn age(&self, read: ReadAt) -> DataAge {
+        let current = self.proven_ms.load(Ordering::Acquire).max(read.elapsed_ms);
+        let age = elapsed_ms().saturating_sub(current);
+        DataAge { read_at: read.at.timestamp_millis(), age_ms: i64::try_from(age).unwrap_or(i64::MAX) }
     }
 
     /// What the metrics say.

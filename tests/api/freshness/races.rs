@@ -22,6 +22,7 @@ use keyward::model::secret::Hash;
 use keyward::store;
 use keyward::store::cache::Authenticated;
 use keyward::store::snapshot::Snapshot;
+use keyward::store::tx::ReadAt;
 use serde_json::json;
 use std::sync::Arc;
 use std::thread;
@@ -38,7 +39,7 @@ fn read_root_key(server: &Server, hash: &Hash) -> Arc<Authenticated> {
     let found = server.app.db.read_now(|tx| Ok(store::root_keys::authenticate_all(tx, &[*hash])?)).unwrap();
     let (_, root_key, workspace) = found.into_iter().next().unwrap();
     let grants = Arc::new(Grants::of(&root_key.permissions));
-    Arc::new(Authenticated { root_key, workspace, grants })
+    Arc::new(Authenticated { root_key, workspace, grants, read: ReadAt::default() })
 }
 
 #[test]

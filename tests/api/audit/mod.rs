@@ -1,0 +1,3 @@
+//! The audit log: what it holds, how it is sealed, read and verified.
+
+mod changes;
