@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// Connections for verification: one for the loader, one for heartbeats.
 const DATA_PLANE_CONNECTIONS: u32 = 2;
@@ -157,8 +156,8 @@ impl App {
 
 /// Where rate limits are counted. What is in memory decides once the server has loaded what was counted before.
 fn limiter(settings: &Settings) -> Result<Limiter, Malformed> {
-    Ok(match settings.redis_url()? {
-        Some(url) => Limiter::Redis(Redis::open(url.reveal(), Duration::from_millis(settings.redis_timeout_ms))?),
+    Ok(match settings.redis.url()? {
+        Some(url) => Limiter::Redis(Redis::open(url.reveal(), settings.redis.timeout())?),
         None => Limiter::Memory(Memory::closed(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
     })
 }
