@@ -2,6 +2,7 @@
 
 use crate::config::Malformed;
 use crate::config::Settings;
+use crate::domain::decisions::record::Denials;
 use crate::domain::events;
 use crate::domain::events::Events;
 use crate::domain::last_used::LastUsed;
@@ -62,6 +63,8 @@ pub struct App {
     pub nodes: Nodes,
     /// Verifications that wait to be written.
     pub events: Events,
+    /// Denials that wait to be recorded.
+    pub denials: Denials,
     /// Uses of root keys that wait to be written.
     pub last_used: LastUsed,
     draining: AtomicBool,
@@ -100,6 +103,7 @@ impl App {
             listener,
             edge: Edge::new(settings.auth_failures_per_minute, clock.clone()),
             events: Events::new(events::QUEUE, metrics.events()),
+            denials: Denials::new(metrics.decisions()),
             metrics,
             last_used: LastUsed::default(),
             draining: AtomicBool::new(false),

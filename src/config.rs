@@ -121,6 +121,9 @@ pub struct Settings {
     /// Days that single verifications are kept, the current one not counted
     #[arg(long, env = "KEYWARD_EVENTS_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub events_retention_days: u32,
+    /// Days that records of denials are kept, the current one not counted
+    #[arg(long, env = "KEYWARD_DECISIONS_RETENTION_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub decisions_retention_days: u32,
     /// Days that counts of verifications by the hour are kept, the current one not counted
     #[arg(long, env = "KEYWARD_USAGE_HOURLY_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub usage_hourly_retention_days: u32,
@@ -324,6 +327,7 @@ impl Settings {
     pub fn retention(&self) -> Retention {
         Retention {
             events_days: self.events_retention_days,
+            decisions_days: self.decisions_retention_days,
             hourly_days: self.usage_hourly_retention_days,
             daily_days: Some(self.usage_daily_retention_days).filter(|days| *days > 0),
         }

@@ -43,6 +43,8 @@ pub struct Metrics {
     uncoordinated: IntGauge,
     events: EventCounters,
     events_waiting: IntGauge,
+    decisions: DecisionCounters,
+    decisions_waiting: IntGauge,
     cache_entries: IntGaugeVec,
     cache_lookups: IntCounterVec,
     cache_staleness: Gauge,
@@ -124,6 +126,37 @@ pub struct EventCounters {
     pub dropped: IntCounter,
 }
 
+/// What becomes of denials.
+#[derive(Clone, Debug)]
+pub struct DecisionCounters {
+    /// Their records are in the database.
+    pub recorded: IntCounter,
+    /// There was no room for another record.
+    pub dropped_records: IntCounter,
+    /// They are counted in a record that is not found by their request.
+    pub dropped_requests: IntCounter,
+}
+
+impl DecisionCounters {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let dropped = IntCounterVec::new(
+            Opts::new(
+                "keyward_decisions_dropped_total",
+                "Denials that were lost: whole ones, or only the request that their record would be found by",
+            ),
+            &["what"],
+        )?;
+        let recorded = IntCounter::new("keyward_decisions_recorded_total", "Records of denials that were stored")?;
+        registry.register(Box::new(dropped.clone()))?;
+        registry.register(Box::new(recorded.clone()))?;
+        Ok(Self {
+            recorded,
+            dropped_records: dropped.with_label_values(&["record"]),
+            dropped_requests: dropped.with_label_values(&["request"]),
+        })
+    }
+}
+
 impl Metrics {
     /// Registers all metrics; every outcome is there from the start, with 0.
     ///
@@ -131,8 +164,11 @@ impl Metrics {
     /// Two metrics of one name: a bug.
     #[expect(clippy::too_many_lines, reason = "a list of metrics, each in its few lines")]
     pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
         let metrics = Self {
-            registry: Registry::new(),
+            decisions: DecisionCounters::register(&registry)?,
+            decisions_waiting: IntGauge::new("keyward_decisions_waiting", "Records of denials that wait to be stored")?,
+            registry,
             requests: IntCounterVec::new(
                 Opts::new("keyward_requests_total", "Answered requests by operation, status and error code"),
                 &["operation", "status", "code"],
@@ -219,6 +255,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.events.written.clone()))?;
         metrics.registry.register(Box::new(metrics.events.dropped.clone()))?;
         metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
+        metrics.registry.register(Box::new(metrics.decisions_waiting.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_entries.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_lookups.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_staleness.clone()))?;
@@ -249,6 +286,17 @@ impl Metrics {
     /// Notes how many events wait.
     pub fn events_waiting(&self, count: usize) {
         self.events_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what becomes of denials.
+    #[must_use]
+    pub fn decisions(&self) -> DecisionCounters {
+        self.decisions.clone()
+    }
+
+    /// Notes how many records of denials wait.
+    pub fn decisions_waiting(&self, count: usize) {
+        self.decisions_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes what the pool is doing.

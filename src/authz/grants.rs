@@ -53,6 +53,12 @@ impl Grants {
         self.somewhere.get(&action).into_iter().flatten().map(String::as_str).collect()
     }
 
+    /// Whether what a tuple names is held.
+    #[must_use]
+    pub fn hold(&self, tuple: &str) -> bool {
+        parse(tuple).is_ok_and(|(action, id)| if id == "*" { self.everywhere(action) } else { self.on(action, id) })
+    }
+
     /// What is needed of an action, with the tuples of it that are held: those that count first, of the others some.
     #[must_use]
     pub fn need(&self, action: Action, concrete: Vec<String>) -> Need {

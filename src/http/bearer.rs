@@ -10,9 +10,17 @@ use actix_web::http::header::HeaderMap;
 /// Hash of the bearer. Cookies and query parameters never authenticate.
 ///
 /// # Errors
+/// As [`text`].
+pub fn hash(headers: &HeaderMap) -> Result<Hash> {
+    text(headers).map(Hash::of)
+}
+
+/// The bearer itself.
+///
+/// # Errors
 /// `authentication/missing` without the header or with an empty one, `authentication/malformed` for any other scheme, no
 /// token, or two headers.
-pub fn hash(headers: &HeaderMap) -> Result<Hash> {
+pub fn text(headers: &HeaderMap) -> Result<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
@@ -35,7 +43,7 @@ pub fn hash(headers: &HeaderMap) -> Result<Hash> {
         token if token.contains(char::is_whitespace) => {
             Err(malformed("The Authorization header has a blank inside the root key."))
         }
-        token => Ok(Hash::of(token)),
+        token => Ok(token),
     }
 }
 

@@ -6,6 +6,8 @@ pub mod bearer;
 pub mod call;
 pub mod client;
 pub mod contract;
+pub mod decisions;
+pub mod denied;
 pub mod docs;
 pub mod envelope;
 pub mod identities;

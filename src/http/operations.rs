@@ -24,6 +24,7 @@ use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::Limit;
 use crate::authz::action::Action::ReadApi;
 use crate::authz::action::Action::ReadApiAnalytics;
+use crate::authz::action::Action::ReadDecision;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
 use crate::authz::action::Action::ReadNamespace;
@@ -43,6 +44,7 @@ use crate::authz::action::Action::UpdateRootKey;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::analytics;
 use crate::http::apis;
+use crate::http::decisions;
 use crate::http::identities;
 use crate::http::keys;
 use crate::http::migrations;
@@ -51,6 +53,8 @@ use crate::http::ratelimit;
 use crate::http::root_keys;
 use crate::http::rpc::rpc;
 use crate::http::workspace;
+use crate::model::error::Lack;
+use crate::model::error::Need;
 use actix_web::Route;
 
 /// One operation.
@@ -65,6 +69,8 @@ pub struct Operation {
     pub also: &'static [Action],
     /// How many times as long as any other operation it may stay in the store.
     pub patience: u32,
+    /// Whether it only looks, so that an attempt that was refused is no matter of the audit log.
+    pub reads: bool,
     /// Makes its route.
     pub serve: fn() -> Route,
 }
@@ -73,16 +79,16 @@ pub struct Operation {
 #[rustfmt::skip]
 pub static OPERATIONS: &[Operation] = &[
     op("apis.createApi",                   &[CreateApi],        || rpc(apis::create_api)),
-    op("apis.getApi",                      &[ReadApi],          || rpc(apis::get_api)),
-    op("apis.listApis",                    &[ReadApi],          || rpc(apis::list_apis)),
+    op("apis.getApi",                      &[ReadApi],          || rpc(apis::get_api)).reads(),
+    op("apis.listApis",                    &[ReadApi],          || rpc(apis::list_apis)).reads(),
     op("apis.updateApi",                   &[UpdateApi],        || rpc(apis::update_api)),
     op("apis.deleteApi",                   &[DeleteApi],        || rpc(apis::delete_api)),
-    op("apis.listKeys",                    &[ReadKey, ReadApi], || rpc(apis::list_keys)).also(&[DecryptKey]),
+    op("apis.listKeys",                    &[ReadKey, ReadApi], || rpc(apis::list_keys)).also(&[DecryptKey]).reads(),
 
     op("keys.createKey",                   &[CreateKey],        || rpc(keys::create_key)).also(&[EncryptKey]),
-    op("keys.verifyKey",                   &[VerifyKey],        || rpc(keys::verify_key)),
-    op("keys.getKey",                      &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]),
-    op("keys.whoami",                      &[ReadKey],          || rpc(keys::whoami)),
+    op("keys.verifyKey",                   &[VerifyKey],        || rpc(keys::verify_key)).reads(),
+    op("keys.getKey",                      &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]).reads(),
+    op("keys.whoami",                      &[ReadKey],          || rpc(keys::whoami)).reads(),
     op("keys.updateKey",                   &[UpdateKey],        || rpc(keys::update_key)),
     op("keys.updateCredits",               &[UpdateKey],        || rpc(keys::update_credits)),
     op("keys.rerollKey",                   &[CreateKey],        || rpc(keys::reroll_key)).also(&[EncryptKey]),
@@ -95,59 +101,75 @@ pub static OPERATIONS: &[Operation] = &[
     op("keys.removeRoles",                 &[UpdateKey], || rpc(keys::remove_roles)),
     op("keys.migrateKeys",                 &[CreateKey],       || rpc(keys::migrate_keys)).patient(10),
 
-    op("analytics.getUsage",               &[ReadApiAnalytics], || rpc(analytics::get_usage)),
+    op("analytics.getUsage",               &[ReadApiAnalytics], || rpc(analytics::get_usage)).reads(),
 
     op("permissions.createPermission",     &[CreatePermission], || rpc(permissions::create_permission)),
-    op("permissions.getPermission",        &[ReadPermission], || rpc(permissions::get_permission)),
-    op("permissions.listPermissions",      &[ReadPermission], || rpc(permissions::list_permissions)),
+    op("permissions.getPermission",        &[ReadPermission], || rpc(permissions::get_permission)).reads(),
+    op("permissions.listPermissions",      &[ReadPermission], || rpc(permissions::list_permissions)).reads(),
     op("permissions.updatePermission",     &[UpdatePermission], || rpc(permissions::update_permission)),
     op("permissions.deletePermission",     &[DeletePermission], || rpc(permissions::delete_permission)),
     op("permissions.createRole",           &[CreateRole], || rpc(permissions::create_role)).also(&[AddPermissionToRole, CreatePermission]),
-    op("permissions.getRole",              &[ReadRole], || rpc(permissions::get_role)),
-    op("permissions.listRoles",            &[ReadRole], || rpc(permissions::list_roles)),
+    op("permissions.getRole",              &[ReadRole], || rpc(permissions::get_role)).reads(),
+    op("permissions.listRoles",            &[ReadRole], || rpc(permissions::list_roles)).reads(),
     op("permissions.updateRole",           &[UpdateRole], || rpc(permissions::update_role)),
     op("permissions.deleteRole",           &[DeleteRole], || rpc(permissions::delete_role)),
     op("permissions.setRolePermissions",   &[AddPermissionToRole, RemovePermissionFromRole], || rpc(permissions::set_role_permissions)).also(&[CreatePermission]),
 
     op("identities.createIdentity",        &[CreateIdentity], || rpc(identities::create_identity)),
-    op("identities.getIdentity",           &[ReadIdentity],   || rpc(identities::get_identity)),
-    op("identities.listIdentities",        &[ReadIdentity],   || rpc(identities::list_identities)),
+    op("identities.getIdentity",           &[ReadIdentity],   || rpc(identities::get_identity)).reads(),
+    op("identities.listIdentities",        &[ReadIdentity],   || rpc(identities::list_identities)).reads(),
     op("identities.updateIdentity",        &[UpdateIdentity], || rpc(identities::update_identity)),
     op("identities.deleteIdentity",        &[DeleteIdentity], || rpc(identities::delete_identity)),
     op("identities.setPermissions",        &[UpdateIdentity, AddPermissionToKey, RemovePermissionFromKey], || rpc(identities::set_permissions)).also(&[CreatePermission]),
     op("identities.setRoles",              &[UpdateIdentity], || rpc(identities::set_roles)),
 
-    op("ratelimit.limit",                  &[Limit],           || rpc(ratelimit::limit)).also(&[CreateNamespace]),
-    op("ratelimit.multiLimit",             &[Limit],           || rpc(ratelimit::multi_limit)).also(&[CreateNamespace]),
+    op("ratelimit.limit",                  &[Limit],           || rpc(ratelimit::limit)).also(&[CreateNamespace]).reads(),
+    op("ratelimit.multiLimit",             &[Limit],           || rpc(ratelimit::multi_limit)).also(&[CreateNamespace]).reads(),
     op("ratelimit.setOverride",            &[SetOverride],     || rpc(ratelimit::set_override)),
-    op("ratelimit.getOverride",            &[ReadOverride],    || rpc(ratelimit::get_override)),
-    op("ratelimit.listOverrides",          &[ReadOverride],    || rpc(ratelimit::list_overrides)),
+    op("ratelimit.getOverride",            &[ReadOverride],    || rpc(ratelimit::get_override)).reads(),
+    op("ratelimit.listOverrides",          &[ReadOverride],    || rpc(ratelimit::list_overrides)).reads(),
     op("ratelimit.deleteOverride",         &[DeleteOverride],  || rpc(ratelimit::delete_override)),
-    op("ratelimit.listNamespaces",         &[ReadNamespace],   || rpc(ratelimit::list_namespaces)),
-    op("ratelimit.getNamespace",           &[ReadNamespace],   || rpc(ratelimit::get_namespace)),
+    op("ratelimit.listNamespaces",         &[ReadNamespace],   || rpc(ratelimit::list_namespaces)).reads(),
+    op("ratelimit.getNamespace",           &[ReadNamespace],   || rpc(ratelimit::get_namespace)).reads(),
     op("ratelimit.deleteNamespace",        &[DeleteNamespace], || rpc(ratelimit::delete_namespace)),
 
     op("rootKeys.createKey",               &[CreateRootKey], || rpc(root_keys::create_key)),
-    op("rootKeys.listKeys",                &[ReadRootKey],   || rpc(root_keys::list_keys)),
-    op("rootKeys.getKey",                  &[ReadRootKey],   || rpc(root_keys::get_key)),
+    op("rootKeys.listKeys",                &[ReadRootKey],   || rpc(root_keys::list_keys)).reads(),
+    op("rootKeys.getKey",                  &[ReadRootKey],   || rpc(root_keys::get_key)).reads(),
     op("rootKeys.updateKey",               &[UpdateRootKey], || rpc(root_keys::update_key)),
     op("rootKeys.rerollKey",               &[CreateRootKey], || rpc(root_keys::reroll_key)),
     op("rootKeys.deleteKey",               &[DeleteRootKey], || rpc(root_keys::delete_key)),
-    op("rootKeys.whoami",                  &[],              || rpc(root_keys::whoami)),
+    op("rootKeys.whoami",                  &[],              || rpc(root_keys::whoami)).reads(),
 
-    op("workspace.getLimits",              &[],              || rpc(workspace::get_limits)),
+    op("workspace.getLimits",              &[],              || rpc(workspace::get_limits)).reads(),
+
+    op("decisions.explain",                &[],              || rpc(decisions::explain)).also(&[ReadDecision]).reads(),
+    op("decisions.listDecisions",          &[ReadDecision],  || rpc(decisions::list_decisions)).reads(),
 
     op("migrations.createMigration",       &[CreateKey], || rpc(migrations::create_migration)),
 ];
 
 const fn op(name: &'static str, needs: &'static [Action], serve: fn() -> Route) -> Operation {
-    Operation { name, needs, also: &[], patience: 1, serve }
+    Operation { name, needs, also: &[], patience: 1, reads: false, serve }
 }
 
 impl Operation {
     const fn also(mut self, also: &'static [Action]) -> Self {
         self.also = also;
         self
+    }
+
+    /// For what changes nothing but counters.
+    const fn reads(mut self) -> Self {
+        self.reads = true;
+        self
+    }
+
+    /// Whether an attempt at it that was refused belongs into the audit log: to change something, or to see a secret.
+    #[must_use]
+    pub fn is_audited(&self, lack: Option<&Lack>) -> bool {
+        let secret = |need: &Need| need.everywhere == DecryptKey.on("*") && !need.missing().is_empty();
+        !self.reads || lack.is_some_and(|lack| lack.needs.iter().any(secret))
     }
 
     /// For what handles thousands of rows at once.

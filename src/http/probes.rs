@@ -157,6 +157,7 @@ async fn metrics(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
         state.app.metrics.hanging(user, count);
     }
     state.app.metrics.events_waiting(state.app.events.waiting());
+    state.app.metrics.decisions_waiting(state.app.denials.waiting());
     state.app.metrics.cache(&state.app.cache.state());
     match state.app.metrics.encode() {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),

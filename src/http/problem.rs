@@ -69,7 +69,7 @@ pub fn response(error: &Error, trace: &Trace, docs_base: &str, accept: Option<&s
             errors: matches!(row.status, 400 | 408 | 413).then(|| error.violations.iter().map(Item::from).collect()),
             required: lack.map(|lack| lack.required.as_slice()),
             missing: lack.map(|lack| lack.missing.as_slice()),
-            decision: lack.map(|_| &trace.request_id),
+            decision: (row.status == 403).then_some(&trace.request_id),
         },
     };
     let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -6,6 +6,7 @@ use crate::http::bearer;
 use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::client;
+use crate::http::denied;
 use crate::http::envelope;
 use crate::http::operations::Operation;
 use crate::http::problem;
@@ -130,11 +131,16 @@ where
     let address = client_address(state, http);
     // One bound for all that waits for the database: two slow queries are no longer than one.
     let decided = async {
-        let authenticated = authenticate(state, http, address).await?;
+        let authenticated = authenticate(state, http, operation, address).await?;
         Trace::note(http, |trace| trace.root_key = Some(authenticated.root_key.id.clone()));
-        spend_allowance(state, http, &authenticated.root_key, &authenticated.workspace)?;
-        let request = state.contract.read(operation.name, http.headers(), &body)?;
-        handler(call(state, http, operation, &authenticated, address), request).await
+        let answer = async {
+            spend_allowance(state, http, &authenticated.root_key, &authenticated.workspace)?;
+            let request = state.contract.read(operation.name, http.headers(), &body)?;
+            handler(call(state, http, operation, &authenticated, address), request).await
+        };
+        answer.await.inspect_err(|error| {
+            denied::note(state, http, operation, address, Some(&authenticated), error);
+        })
     };
     timeout(state.app.settings.database_timeout().saturating_mul(operation.patience), decided)
         .await
@@ -174,22 +180,28 @@ fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
 }
 
 /// Who calls. A failed attempt counts against the address that it came from, and only other failing ones feel it.
-async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>) -> Result<Arc<Authenticated>> {
+async fn authenticate(
+    state: &State,
+    http: &HttpRequest,
+    operation: &'static Operation,
+    address: Option<IpAddr>,
+) -> Result<Arc<Authenticated>> {
     let app = &state.app;
     let known = match bearer::hash(http.headers()) {
-        Ok(hash) => {
-            root_keys::authenticate(&app.cache, &app.loader, &hash, app.clock.now()).await.map_err(|(error, _)| error)
-        }
-        Err(error) => Err(error),
+        Ok(hash) => root_keys::authenticate(&app.cache, &app.loader, &hash, app.clock.now()).await,
+        Err(error) => Err((error, None)),
     };
     match known {
         Ok(authenticated) => {
             app.last_used.root_key(&authenticated.root_key.id, app.clock.now());
             Ok(authenticated)
         }
-        Err(error) if error.source.is_some() => Err(error),
-        Err(error) => match app.edge.failed(address) {
-            Ok(()) => Err(error),
+        Err((error, _)) if error.source.is_some() => Err(error),
+        Err((error, known)) => match app.edge.failed(address) {
+            Ok(()) => {
+                denied::note(state, http, operation, address, known.as_ref(), &error);
+                Err(error)
+            }
             Err(allowance) => {
                 Trace::note(http, |trace| trace.allowance = Some(allowance));
                 let mut refused = Error::new(
@@ -199,6 +211,7 @@ async fn authenticate(state: &State, http: &HttpRequest, address: Option<IpAddr>
                 )
                 .refusing(Refusal::UnknownTooOften);
                 refused.retry_after_s = allowance.retry_after_s;
+                denied::note(state, http, operation, address, known.as_ref(), &refused);
                 Err(refused)
             }
         },
@@ -243,6 +256,7 @@ fn call(
             address,
             user_agent: user_agent.map(Origin::user_agent),
             request_id: Trace::of(http).request_id,
+            ignored: denied::ignored(http),
         },
         caller: Arc::new(Caller {
             root_key: root_key.id.clone(),

@@ -9,6 +9,11 @@ use crate::model::id::RootKeyId;
 use crate::model::id::WorkspaceId;
 use crate::model::permission::Route;
 use crate::model::rate_limit::AskedLimit;
+use diesel::deserialize::FromSql;
+use diesel::deserialize::FromSqlRow;
+use diesel::pg::Pg;
+use diesel::pg::PgValue;
+use diesel::sql_types::Json;
 use serde::Deserialize;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -48,7 +53,7 @@ pub enum CredentialType {
 }
 
 /// What can be said of a credential that was not found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LooksLike {
     /// Nothing.
@@ -357,7 +362,7 @@ pub struct Told {
 }
 
 /// One record: a denial, or several identical ones within a minute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromSqlRow)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// The first request.
@@ -383,6 +388,12 @@ pub struct Decision {
     /// What the denied root key itself was told, if permissions were lacking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
+}
+
+impl FromSql<Json, Pg> for Decision {
+    fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+        Ok(serde_json::from_slice(bytes.as_bytes())?)
+    }
 }
 
 /// A change that bears on a decision, as the audit log tells of it.

@@ -61,7 +61,7 @@ impl Need {
 }
 
 /// Why a root key was refused, with what was looked at: the verdict that the answer, the record and its explanation read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// No live root key has this hash.
     Unknown,

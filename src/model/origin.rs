@@ -26,6 +26,29 @@ pub enum Actor {
     System,
 }
 
+/// Credentials that a request carried beside its bearer and that never count (decisions.md #3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ignored(u8);
+
+impl Ignored {
+    /// What is looked for, in the words of records.
+    pub const ALL: [&'static str; 5] = ["cookie", "header.x-api-key", "query.key", "query.api_key", "query.token"];
+
+    /// Adds one of [`Self::ALL`].
+    #[must_use]
+    pub fn and(self, name: &str) -> Self {
+        let bits = Self::ALL.iter().zip(0_u8..).filter(|(known, _)| **known == name).map(|(_, bit)| 1 << bit);
+        Self(bits.fold(self.0, |all, bit: u8| all | bit))
+    }
+
+    /// All that were found.
+    #[must_use]
+    pub fn names(self) -> Vec<String> {
+        let found = Self::ALL.iter().zip(0_u8..).filter(|(_, bit)| self.0 & (1 << bit) != 0);
+        found.map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
 /// One request as the audit log sees it.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -37,13 +60,16 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// Correlates all rows of the request.
     pub request_id: RequestId,
+    /// Credentials that the request carried beside the one that counts.
+    pub ignored: Ignored,
 }
 
 impl Origin {
     /// An origin with no client behind it.
     #[must_use]
     pub fn local(actor: Actor) -> Self {
-        Self { actor, address: None, user_agent: None, request_id: RequestId::generate() }
+        let ignored = Ignored::default();
+        Self { actor, address: None, user_agent: None, request_id: RequestId::generate(), ignored }
     }
 
     /// Cuts a `User-Agent` to what is kept.

@@ -88,7 +88,7 @@ impl FromSql<Json, Pg> for OwnLimits {
 
 /// A limit as a verification asks for it. With `limit` and `duration_ms` it needs no stored one; with one of the two the
 /// other is that of the stored one (decisions.md #26).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AskedLimit {
     /// Its name.

@@ -316,6 +316,30 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    decisions (request_id, at) {
+        request_id -> Text,
+        at -> Timestamptz,
+        last_at -> Timestamptz,
+        count -> BigInt,
+        workspace_id -> Nullable<Text>,
+        operation -> Text,
+        code -> Text,
+        root_key_id -> Nullable<Text>,
+        key_id -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        record -> Json,
+    }
+}
+
+diesel::table! {
+    decision_requests (request_id, at) {
+        request_id -> Text,
+        at -> Timestamptz,
+        decision_id -> Text,
+    }
+}
+
 diesel::joinable!(keys -> apis (api_id));
 diesel::joinable!(credits -> keys (key_id));
 diesel::joinable!(overrides -> namespaces (namespace_id));
@@ -355,4 +379,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     usage_hourly,
     usage_daily,
     event_writers,
+    decisions,
+    decision_requests,
 );

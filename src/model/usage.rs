@@ -102,6 +102,8 @@ impl Interval {
 pub struct Retention {
     /// Single verifications.
     pub events_days: u32,
+    /// Records of denials.
+    pub decisions_days: u32,
     /// Counts by the hour.
     pub hourly_days: u32,
     /// Counts by the day; `None` is for ever.

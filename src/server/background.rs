@@ -41,6 +41,7 @@ pub(super) struct Background {
     stop: watch::Sender<bool>,
     uses: JoinHandle<()>,
     events: JoinHandle<()>,
+    denials: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     counters: JoinHandle<()>,
     nodes: JoinHandle<()>,
@@ -70,6 +71,7 @@ pub(super) async fn start(app: &Arc<App>) -> Background {
         stop,
         uses: actix_web::rt::spawn(write_uses(Arc::clone(app), stopped.clone())),
         events: actix_web::rt::spawn(write_events(Arc::clone(app), stopped.clone())),
+        denials: actix_web::rt::spawn(write_denials(Arc::clone(app), stopped.clone())),
         upkeep: actix_web::rt::spawn(maintain(Arc::clone(app), stopped.clone())),
         counters: actix_web::rt::spawn(keep_counters(Arc::clone(app), stopped.clone(), loaded)),
         nodes: actix_web::rt::spawn(show_life(Arc::clone(app), stopped.clone())),
@@ -92,6 +94,7 @@ impl Background {
         tokio::join!(
             wait("the last uses of root keys were not written", LAST, self.uses),
             wait("the last verifications were not written", LAST_EVENTS + LAST, self.events),
+            wait("the last denials were not recorded", LAST_EVENTS + LAST, self.denials),
             wait("the tables of usage were not maintained", LAST, self.upkeep),
             wait("the counters of rate limits were not written", LAST_COUNTERS, self.counters),
             wait("other servers were not told that this one has ended", LAST, self.nodes),
@@ -127,6 +130,19 @@ async fn write_events(app: Arc<App>, mut stop: Stop) {
     let left = app.events.finish(&app.db, LAST, LAST_EVENTS).await;
     if left > 0 {
         tracing::warn!(left, "events of verifications were lost: they were not written in time");
+    }
+}
+
+async fn write_denials(app: Arc<App>, mut stop: Stop) {
+    while !stop.after(FLUSH_EVERY).await {
+        if let Err(error) = app.denials.flush(&app.db).await {
+            let waiting = app.denials.waiting();
+            tracing::warn!(?error, cause = ?error.source, waiting, "denials were not recorded yet");
+        }
+    }
+    let left = app.denials.finish(&app.db, LAST, LAST_EVENTS).await;
+    if left > 0 {
+        tracing::warn!(left, "denials were lost: they were not recorded in time");
     }
 }
 

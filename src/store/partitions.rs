@@ -1,4 +1,4 @@
-//! Upkeep of the tables of usage: partitions made ahead of their days and dropped after them, old sums deleted.
+//! Upkeep of the tables of usage and decisions: partitions made ahead of their days and dropped after them, old sums deleted.
 
 use crate::model::clock::Timestamp;
 use crate::model::usage::Interval;
@@ -29,8 +29,8 @@ const MAX_DROPS: usize = 32;
 const MAX_DELETES: i64 = 10_000;
 /// Days after which a process that wrote nothing is forgotten: no answer is lost for so long.
 const WRITER_DAYS: i64 = 7;
-/// What a partition's name begins with; the day follows.
-const PREFIX: &str = "verifications_";
+/// A table that is partitioned by days. A partition's name is that of the table, an underscore, and the day.
+type Table = &'static str;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +56,16 @@ pub fn maintain(tx: &mut Tx<'_>, retention: Retention) -> QueryResult<Ran> {
         return Ok(Ran::Elsewhere);
     }
     tx.connection.batch_execute("SET LOCAL lock_timeout = 200")?;
-    let known = partitions(tx)?;
-    let today = tx.now().date_naive();
-    for day in today.iter_days().take(usize::try_from(AHEAD).unwrap_or(1)).filter(|day| !known.contains(day)) {
-        create(tx, day)?;
-    }
     let database: Timestamp = diesel::select(now.into_sql::<Timestamptz>()).get_result(tx.connection)?;
     let oldest = tx.now().min(database);
-    let events = kept_from(oldest, retention.events_days);
-    let over: Vec<_> = known.into_iter().filter(|day| end(*day).is_some_and(|end| end <= events)).collect();
-    for day in over.iter().take(MAX_DROPS) {
-        tx.connection.batch_execute(&format!("DROP TABLE {}", name(*day)))?;
+    let mut more = false;
+    for (table, days) in [
+        ("verifications", retention.events_days),
+        ("decisions", retention.decisions_days),
+        ("decision_requests", retention.decisions_days),
+    ] {
+        more |= partition(tx, table, kept_from(oldest, days))?;
     }
-    let mut more = over.len() > MAX_DROPS;
-    more |= delete(tx, "verifications_default", events)?;
     more |= delete(tx, "usage_hourly", kept_from(oldest, retention.hourly_days))?;
     if let Some(days) = retention.daily_days {
         more |= delete(tx, "usage_daily", kept_from(oldest, days))?;
@@ -78,6 +74,21 @@ pub fn maintain(tx: &mut Tx<'_>, retention: Retention) -> QueryResult<Ran> {
         .bind::<BigInt, _>(WRITER_DAYS)
         .execute(tx.connection)?;
     Ok(if more { Ran::Part } else { Ran::All })
+}
+
+/// Makes the partitions of a table and drops those that are over; true if there are more.
+fn partition(tx: &mut Tx<'_>, table: Table, kept: Timestamp) -> QueryResult<bool> {
+    let known = partitions(tx, table)?;
+    let today = tx.now().date_naive();
+    for day in today.iter_days().take(usize::try_from(AHEAD).unwrap_or(1)).filter(|day| !known.contains(day)) {
+        create(tx, table, day)?;
+    }
+    let over: Vec<_> = known.into_iter().filter(|day| end(*day).is_some_and(|end| end <= kept)).collect();
+    for day in over.iter().take(MAX_DROPS) {
+        tx.connection.batch_execute(&format!("DROP TABLE {}", name(table, *day)))?;
+    }
+    let more = delete(tx, &format!("{table}_default"), kept)?;
+    Ok(more || over.len() > MAX_DROPS)
 }
 
 fn locked(tx: &mut Tx<'_>) -> QueryResult<bool> {
@@ -93,7 +104,7 @@ fn locked(tx: &mut Tx<'_>) -> QueryResult<bool> {
 }
 
 /// Days that have a partition.
-fn partitions(tx: &mut Tx<'_>) -> QueryResult<Vec<NaiveDate>> {
+fn partitions(tx: &mut Tx<'_>, table: Table) -> QueryResult<Vec<NaiveDate>> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
@@ -101,28 +112,29 @@ fn partitions(tx: &mut Tx<'_>) -> QueryResult<Vec<NaiveDate>> {
     }
     let rows: Vec<Row> = diesel::sql_query(
         "SELECT child.relname::text AS name FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid \
-         WHERE inhparent = 'verifications'::regclass ORDER BY 1",
+         WHERE inhparent = $1::regclass ORDER BY 1",
     )
+    .bind::<Text, _>(table)
     .load(tx.connection)?;
-    Ok(rows.iter().filter_map(|row| day(&row.name)).collect())
+    Ok(rows.iter().filter_map(|row| day(table, &row.name)).collect())
 }
 
 /// A table beside the others, then a partition: this locks neither readers nor writers of the other days out. What came
 /// before its day had a partition moves into it.
-fn create(tx: &mut Tx<'_>, day: NaiveDate) -> QueryResult<()> {
+fn create(tx: &mut Tx<'_>, table: Table, day: NaiveDate) -> QueryResult<()> {
     let Some(end) = end(day) else { return Ok(()) };
-    let (name, start, end) = (name(day), literal(start(day)), literal(end));
+    let (name, start, end) = (name(table, day), literal(start(day)), literal(end));
     tx.connection.batch_execute(&format!(
-        "CREATE TABLE {name} (LIKE verifications INCLUDING ALL); \
-         LOCK TABLE verifications_default IN ACCESS EXCLUSIVE MODE; \
-         WITH moved AS (DELETE FROM verifications_default WHERE at >= {start} AND at < {end} RETURNING *) \
+        "CREATE TABLE {name} (LIKE {table} INCLUDING ALL); \
+         LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE; \
+         WITH moved AS (DELETE FROM {table}_default WHERE at >= {start} AND at < {end} RETURNING *) \
          INSERT INTO {name} SELECT * FROM moved; \
-         ALTER TABLE verifications ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"
+         ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})"
     ))
 }
 
 /// True if there may be more.
-fn delete(tx: &mut Tx<'_>, table: &'static str, before: Timestamp) -> QueryResult<bool> {
+fn delete(tx: &mut Tx<'_>, table: &str, before: Timestamp) -> QueryResult<bool> {
     let deleted = diesel::sql_query(format!(
         "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE at < $1 LIMIT $2))"
     ))
@@ -132,12 +144,12 @@ fn delete(tx: &mut Tx<'_>, table: &'static str, before: Timestamp) -> QueryResul
     Ok(i64::try_from(deleted).is_ok_and(|deleted| deleted >= MAX_DELETES))
 }
 
-fn name(day: NaiveDate) -> String {
-    format!("{PREFIX}{}", day.format("%Y%m%d"))
+fn name(table: Table, day: NaiveDate) -> String {
+    format!("{table}_{}", day.format("%Y%m%d"))
 }
 
-fn day(name: &str) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(name.strip_prefix(PREFIX)?, "%Y%m%d").ok()
+fn day(table: Table, name: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(name.strip_prefix(table)?.strip_prefix('_')?, "%Y%m%d").ok()
 }
 
 fn start(day: NaiveDate) -> Timestamp {
@@ -165,9 +177,9 @@ mod tests {
     #[test]
     fn a_partition_is_told_by_its_name() {
         let new_years_eve = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
-        assert_eq!(name(new_years_eve), "verifications_20261231");
-        assert_eq!(day("verifications_20261231"), Some(new_years_eve));
-        assert_eq!(day("verifications_default"), None);
+        assert_eq!(name("verifications", new_years_eve), "verifications_20261231");
+        assert_eq!(day("verifications", "verifications_20261231"), Some(new_years_eve));
+        assert_eq!(day("verifications", "verifications_default"), None);
         assert_eq!(literal(start(new_years_eve)), "'2026-12-31 00:00:00+00'");
         assert_eq!(literal(end(new_years_eve).unwrap()), "'2027-01-01 00:00:00+00'");
     }

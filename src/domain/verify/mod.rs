@@ -8,6 +8,9 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
+use crate::domain::decisions::class::KeyClass;
+use crate::domain::decisions::record::Denials;
+use crate::domain::decisions::record::Stranger;
 use crate::domain::events::Events;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::imported::Found;
@@ -84,6 +87,8 @@ pub struct Means<'a> {
     pub ledger: &'a Ledger,
     /// Where verifications are noted.
     pub events: &'a Events,
+    /// Where those are noted that were not `VALID`.
+    pub denials: &'a Denials,
 }
 
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
@@ -109,6 +114,28 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         query: query.as_ref().ok().and_then(Option::as_ref),
         now,
     };
+    let stranger = snapshot.is_none().then(|| Stranger::of(request.key.reveal()));
+    let deny = |verdict: &Verdict, snapshot: Option<&Arc<Snapshot>>, credits, limits: &[Evaluated]| {
+        means.denials.key(&KeyClass {
+            at: now,
+            origin,
+            operation: caller.operation,
+            root_key: &caller.root_key,
+            workspace: &caller.workspace,
+            verdict,
+            snapshot,
+            credits,
+            limits,
+            stranger: stranger.as_ref(),
+            apis: request.apis.as_deref(),
+            query: request.permissions.as_deref(),
+            address: request.address,
+            cost: request.cost,
+            asked: &request.limits,
+            cache: means.cache,
+            tell_strangers_apart: true,
+        });
+    };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
         let presented = Arc::new(request.key);
         let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
@@ -123,6 +150,9 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
+    if !known {
+        deny(&verdict, snapshot.as_ref(), None, &[]);
+    }
     let snapshot = snapshot.filter(|_| known);
     // A query that cannot be read is refused only for keys that the caller may know of (keys.md section 6, step 5).
     if let Err(fault) = query
@@ -140,6 +170,9 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         let credits = balance(means, &snapshot).await?;
         Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() }
     };
+    if verified.verdict.outcome != Outcome::Valid {
+        deny(&verified.verdict, verified.snapshot.as_ref(), verified.credits, &verified.limits);
+    }
     means.events.note(now, origin, &verified, request.tags, request.cost);
     Ok(verified)
 }

@@ -181,6 +181,7 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         limiter: &app.limiter,
         ledger: &app.ledger,
         events: &app.events,
+        denials: &app.denials,
     };
     let verified = verify::verify(means, &call.caller, &call.origin, asked).await?;
     let outcome = verified.verdict.outcome;

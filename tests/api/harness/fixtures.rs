@@ -132,10 +132,13 @@ impl<'s> World<'s> {
 
     /// Names of the workspace's audit events, oldest first, without those that made the world.
     pub fn audit(&self) -> Vec<String> {
-        self.rows("SELECT event FROM audit_log WHERE workspace_id = $ws AND actor_type = 'rootkey' ORDER BY id")
-            .iter()
-            .map(|row| row["event"].as_str().unwrap().to_owned())
-            .collect()
+        self.rows(
+            "SELECT event FROM audit_log WHERE workspace_id = $ws AND actor_type = 'rootkey' \
+             AND event <> 'authorization.denied' ORDER BY id",
+        )
+        .iter()
+        .map(|row| row["event"].as_str().unwrap().to_owned())
+        .collect()
     }
 
     /// Everything that is stored of this workspace, to show that something changed nothing.
@@ -174,7 +177,10 @@ impl<'s> World<'s> {
             "rate_limits": of("rate_limits", "id"),
             "namespaces": of("namespaces", "id"),
             "overrides": of("overrides", "id"),
-            "audit_log": unsealed(of("audit_log", "id")),
+            // A refusal is written a moment later.
+            "audit_log": unsealed(self.rows(
+                "SELECT * FROM audit_log WHERE workspace_id = $ws AND event <> 'authorization.denied' ORDER BY id"
+            )),
         })
     }
 }

@@ -1,0 +1,2 @@
+DROP TABLE decision_requests;
+DROP TABLE decisions;
