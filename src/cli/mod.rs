@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod database;
+pub mod decisions;
 pub mod dev;
 pub mod doctor;
 pub mod duration;
@@ -62,6 +63,7 @@ enum Command {
     /// Show what root keys can be given
     #[command(subcommand)]
     Permissions(permissions::Permissions),
+    Explain(decisions::explain::Explain),
     /// Make and change the master keys that seal recoverable keys
     #[command(subcommand)]
     MasterKey(master_key::MasterKey),
@@ -161,6 +163,7 @@ impl Command {
             Self::Workspace(workspace) => workspace.run(reach, out),
             Self::RootKey(root_key) => root_key.run(reach, out),
             Self::Permissions(permissions) => permissions.run(out),
+            Self::Explain(explain) => explain.run(reach, out),
             Self::MasterKey(master_key) => master_key.run(reach, out),
             Self::Doctor(doctor) => doctor.run(reach, out),
             Self::Health(health) => health.run(out),

@@ -1,6 +1,7 @@
 //! `decisions.explain`.
 
 use crate::domain::decisions::explain;
+use crate::domain::decisions::explain::Explained;
 use crate::domain::decisions::explain::Means;
 use crate::http::call::Call;
 use crate::http::call::Reply;
@@ -37,6 +38,12 @@ pub async fn explain(call: Call, request: ExplainRequest) -> Result<Reply<Explai
     let app = &call.app;
     let means = Means { db: &app.db, denials: &app.denials, limiter: &app.limiter };
     let explained = explain::explain(means, &call.caller, &request.request_id).await?;
-    let (before, now) = (explained.before, explained.now);
-    Ok(Reply::new(ExplainResponse { decision: explained.decision.into(), before, now }))
+    Ok(Reply::new(explained.into()))
+}
+
+impl From<Explained> for ExplainResponse {
+    fn from(explained: Explained) -> Self {
+        let Explained { decision, before, now } = explained;
+        Self { decision: decision.into(), before, now }
+    }
 }

@@ -3,6 +3,7 @@
 mod explain;
 mod list_decisions;
 
+pub use explain::ExplainResponse;
 pub use explain::explain;
 pub use list_decisions::list_decisions;
 
