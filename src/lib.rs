@@ -117,6 +117,17 @@
 //!   roles             Roles (contract/permissions.md).
 //!   usage             `analytics.getUsage` (contract/analytics.md, decisions.md "Additions"), and the upkeep of its tables.
 //!   workspaces        Workspaces, which the operator makes.
+//!   decisions/        Decisions: every denial as a record that explains itself (decisions.md "Additions").
+//!     describe        A verdict in words: pure, the one way from a verdict and what it was made on to what records, simulations and answers say.
+//!     foresee         What a verification, or a call with a root key, would be told: the checks of the real one, in their order, on what was read
+//!     past            What a verdict depended on: all facts as they are now, with the rows of the audit log by which they became so.
+//!     remedy          The smallest change that would have let a request through: in words, as a request, as a command.
+//!     replay          The request of a record, asked again: would it pass now, since when, and through which changes.
+//!     simulate        `decisions.simulate`: what would be decided if something were otherwise (decisions.md "Additions").
+//!     suppose         What if: the changes that a simulation supposes, made to what was read of a key, an owner or a root key. Pure.
+//!     tell            Changes of the past as people read them.
+//!     history/        What the audit log tells of a verdict: since when it is what it is, which change made it so, and what came before. Pure: the
+//!       tests         The history of verdicts, on lists of rows as the store writes them.
 //!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
 //!     create          `keys.createKey` (keys.md section 5, decisions.md rule 5).
 //!     credits         `keys.updateCredits`, and the rules on credits in requests (keys.md sections 4, 9 and 11, decisions.md #28, #29).
@@ -166,6 +177,8 @@
 //!     list            `apis.listApis`.
 //!     list_keys       `apis.listKeys`.
 //!     update          `apis.updateApi`.
+//!   decisions/        `decisions.*` on the wire.
+//!     simulate        `decisions.simulate`.
 //!   docs/             The documentation that the server serves about itself: error pages, API reference, OpenAPI file. It asks for no root key.
 //!     accept          Does the reader want Markdown or HTML? (RFC 9110, section 12.5.1.)
 //!     document        One thing to be read: its bytes, how they are labelled, and the answer to a conditional request for them.
@@ -245,6 +258,7 @@
 //!   change            What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
 //!   clock             The only place that asks what time it is. Tests start servers whose clock they move.
 //!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.
+//!   decision          Decisions: why a call or a verification was refused, as it is recorded, simulated and explained. Its words are stored and shown.
 //!   error             The one error type: a code, a sentence for the caller, and the private cause for the log.
 //!   id                Ids: a prefix and the base58 of a UUIDv7, so that they sort by the time of their making (decisions.md #11).
 //!   identity          Identities: the owners of keys, under the customer's own names (contract/identities.md).
@@ -278,6 +292,7 @@
 //!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
 //!   events            Events of verifications, written in batches: the events, their sums by hour and by day, and when keys were last used, in
 //!   health            What `doctor` wants to know of the database.
+//!   history           What verdicts depend on, as it is now and as the audit log tells of it: also of keys, owners, roles and permissions that are
 //!   identities        Identities.
 //!   imports           Imports: migrations, keys that come many at once with a foreign hash, and the first verification that makes one native.
 //!   keys              Keys.

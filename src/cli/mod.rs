@@ -64,6 +64,7 @@ enum Command {
     #[command(subcommand)]
     Permissions(permissions::Permissions),
     Explain(decisions::explain::Explain),
+    Simulate(Box<decisions::simulate::Simulate>),
     /// Make and change the master keys that seal recoverable keys
     #[command(subcommand)]
     MasterKey(master_key::MasterKey),
@@ -164,6 +165,7 @@ impl Command {
             Self::RootKey(root_key) => root_key.run(reach, out),
             Self::Permissions(permissions) => permissions.run(out),
             Self::Explain(explain) => explain.run(reach, out),
+            Self::Simulate(simulate) => simulate.run(reach, out),
             Self::MasterKey(master_key) => master_key.run(reach, out),
             Self::Doctor(doctor) => doctor.run(reach, out),
             Self::Health(health) => health.run(out),

@@ -145,6 +145,7 @@ pub static OPERATIONS: &[Operation] = &[
 
     op("decisions.explain",                &[],              || rpc(decisions::explain)).also(&[ReadDecision]).reads(),
     op("decisions.listDecisions",          &[ReadDecision],  || rpc(decisions::list_decisions)).reads(),
+    op("decisions.simulate",               &[ReadDecision],  || rpc(decisions::simulate)).reads(),
 
     op("migrations.createMigration",       &[CreateKey], || rpc(migrations::create_migration)),
 ];

@@ -150,6 +150,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
             "identities" => identities(operation, scene),
             "rootKeys" | "workspace" => root_keys(operation, scene),
             "migrations" => migrations(operation, scene),
+            "decisions" => decisions(operation, scene),
             "ratelimit" => ratelimits(operation, scene),
             _ => missing(other),
         },
@@ -227,6 +228,16 @@ fn root_key_elsewhere(scene: &Scene<'_>, operation: &Operation, fixture: &Fixtur
         answer.refused(403, "unkey/authorization/insufficient_permissions");
         assert_eq!(answer.body["error"]["missing"], json!(tuples(operation.needs, &scene.root_key)));
     }
+}
+
+// ---- decisions.*
+
+fn decisions(operation: &Operation, scene: &Scene<'_>) -> Fixture {
+    let body = match operation.name {
+        "decisions.simulate" => json!({"keyId": scene.key.id}),
+        other => missing(other),
+    };
+    Fixture { rule: Rule::Everywhere, body, also: operation.also }
 }
 
 // ---- migrations.*

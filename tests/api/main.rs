@@ -18,6 +18,7 @@ mod authz;
 mod cli;
 mod codemap;
 mod contract;
+mod decisions;
 mod dev;
 mod docs;
 mod edge;

@@ -93,6 +93,7 @@ fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
         "permissions.getRole" | "permissions.deleteRole" => json!({"role": role}),
         "permissions.updateRole" => json!({"role": role, "name": "mine now"}),
         "permissions.setRolePermissions" => json!({"role": role, "permissions": []}),
+        "decisions.simulate" => json!({"keyId": key, "permissions": "their.permission"}),
         "rootKeys.getKey" | "rootKeys.deleteKey" => json!({"keyId": root_key}),
         "rootKeys.updateKey" => json!({"keyId": root_key, "enabled": false}),
         "rootKeys.rerollKey" => json!({"keyId": root_key, "expiration": 0}),

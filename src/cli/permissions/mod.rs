@@ -3,6 +3,8 @@
 mod needed;
 mod script;
 
+pub(super) use needed::find;
+
 use crate::authz::action::Action;
 use crate::authz::action::Resource;
 use crate::cli::output::Failure;

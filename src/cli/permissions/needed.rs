@@ -94,7 +94,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 /// The operation of this name, be it with the path before it.
-pub(super) fn find(name: &str) -> Result<&'static Operation, String> {
+pub(in crate::cli) fn find(name: &str) -> Result<&'static Operation, String> {
     let bare = name.trim_start_matches('/');
     let bare = bare.strip_prefix("v2/").or_else(|| bare.strip_prefix("v1/")).unwrap_or(bare);
     OPERATIONS.iter().find(|operation| operation.name == bare).ok_or_else(|| {

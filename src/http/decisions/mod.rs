@@ -2,10 +2,15 @@
 
 mod explain;
 mod list_decisions;
+mod simulate;
 
 pub use explain::ExplainResponse;
 pub use explain::explain;
 pub use list_decisions::list_decisions;
+pub use simulate::Asker;
+pub use simulate::SimulateRequest;
+pub use simulate::answer;
+pub use simulate::simulate;
 
 use crate::model::decision::CallingKey;
 use crate::model::decision::Decision;

@@ -27,6 +27,8 @@ pub use roles::remove_roles;
 pub use roles::set_roles;
 pub use update::update_key;
 pub use update_credits::update_credits;
+pub(in crate::http) use verify::CreditsRequest;
+pub(in crate::http) use verify::LimitRequest;
 pub use verify::verify_key;
 pub use whoami::whoami;
 

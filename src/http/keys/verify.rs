@@ -41,14 +41,22 @@ pub struct VerifyKeyRequest {
     tags: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct CreditsRequest {
+/// What a call costs.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(in crate::http) struct CreditsRequest {
     cost: i64,
 }
 
-/// Unknown fields are tolerated.
-#[derive(Deserialize)]
-struct LimitRequest {
+impl CreditsRequest {
+    /// Credits, 0 or more.
+    pub(in crate::http) const fn cost(self) -> i64 {
+        self.cost
+    }
+}
+
+/// A limit that a call asks for. Unknown fields are tolerated.
+#[derive(Clone, Debug, Deserialize)]
+pub(in crate::http) struct LimitRequest {
     name: String,
     cost: Option<i64>,
     limit: Option<i64>,

@@ -1,0 +1,3 @@
+//! `decisions.*`, one file an operation.
+
+mod simulate;
