@@ -169,14 +169,10 @@ impl Caller {
         self.listed(also)?;
         let held = |grants: &Grants, action: Action| match action.resource() {
             // There is no single one of these: an id in a grant means nothing.
-            Resource::Rbac => grants.everywhere(action),
-            Resource::Api
-            | Resource::Identity
-            | Resource::Ratelimit
-            | Resource::Portal
-            | Resource::RootKey
-            | Resource::Decision
-            | Resource::AuditLog => grants.anywhere(action),
+            Resource::Rbac | Resource::Decision | Resource::AuditLog => grants.everywhere(action),
+            Resource::Api | Resource::Identity | Resource::Ratelimit | Resource::Portal | Resource::RootKey => {
+                grants.anywhere(action)
+            }
         };
         self.judge(also, held).map_err(|unheld| {
             let mut error = self.denied(also, &unheld, &[On::Any]);
@@ -196,11 +192,12 @@ impl Caller {
     /// All that [`Self::somewhere`] needs, with what of it is held.
     #[must_use]
     pub fn needed_somewhere(&self, also: &[Action]) -> Vec<Need> {
-        let mut needs = self.needed(&[On::Any], also);
-        for need in &mut needs {
-            need.any = !need.everywhere.starts_with("rbac.");
-        }
-        needs
+        let single = |need: &Need| {
+            let resource = need.everywhere.split('.').next().unwrap_or_default();
+            ![Resource::Rbac, Resource::Decision, Resource::AuditLog].iter().any(|none| none.name() == resource)
+        };
+        let needs = self.needed(&[On::Any], also);
+        needs.into_iter().map(|need| Need { any: single(&need), ..need }).collect()
     }
 
     /// Leave for the operation on something *inside* an API that the request did not name (rule 3): what the caller may

@@ -86,7 +86,7 @@ pub static OPERATIONS: &[Operation] = &[
     op("apis.listKeys",                    &[ReadKey, ReadApi], || rpc(apis::list_keys)).also(&[DecryptKey]).reads(),
 
     op("keys.createKey",                   &[CreateKey],        || rpc(keys::create_key)).also(&[EncryptKey]),
-    op("keys.verifyKey",                   &[VerifyKey],        || rpc(keys::verify_key)).reads(),
+    op("keys.verifyKey",                   &[VerifyKey],        || rpc(keys::verify_key)).also(&[ReadDecision]).reads(),
     op("keys.getKey",                      &[ReadKey],          || rpc(keys::get_key)).also(&[DecryptKey]).reads(),
     op("keys.whoami",                      &[ReadKey],          || rpc(keys::whoami)).reads(),
     op("keys.updateKey",                   &[UpdateKey],        || rpc(keys::update_key)),

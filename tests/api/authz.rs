@@ -1,5 +1,6 @@
 //! The permission matrix: walks the table of operations. A row without a fixture fails.
 
+use crate::decisions;
 use crate::harness::Answer;
 use crate::harness::Client;
 use crate::harness::Server;
@@ -30,6 +31,8 @@ pub struct Scene<'w> {
     /// A namespace with an override for `customer`.
     namespace: String,
     other_namespace: String,
+    /// A request that was denied to another root key.
+    denied: String,
 }
 
 impl Scene<'static> {
@@ -54,6 +57,7 @@ impl<'s> Scene<'s> {
         let [root_key, other_root_key] = [(); 2].map(|()| world.root_key_until::<&str>(&[], None).0.to_string());
         let [namespace, other_namespace] = ["emails", "uploads"].map(|name| ratelimit::namespace(&world, name));
         ratelimit::set_override(&world, "emails", "customer", 5);
+        let denied = decisions::request_id(&world.root_key::<&str>(&[]).call("apis.listApis", json!({})));
         Self {
             world,
             api,
@@ -67,6 +71,7 @@ impl<'s> Scene<'s> {
             other_root_key,
             namespace,
             other_namespace,
+            denied,
         }
     }
 }
@@ -100,6 +105,8 @@ enum Rule {
     RootKey,
     /// It is about the caller itself and needs nothing.
     Own,
+    /// A record that only `*` reads, or whoever was denied: for all others it does not exist.
+    Record,
     /// Rule 4: `200 NOT_FOUND`.
     Verifies,
 }
@@ -123,7 +130,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
         "apis.deleteApi" => of(Rule::Names, json!({"apiId": api})),
         "apis.listKeys" => of(Rule::Names, json!({"apiId": api, "decrypt": true})),
         "keys.createKey" => of(Rule::Names, json!({"apiId": api, "recoverable": true})),
-        "keys.verifyKey" => of(Rule::Verifies, json!({"key": key.plaintext})),
+        "keys.verifyKey" => of(Rule::Verifies, json!({"key": key.plaintext, "explain": true})),
         "keys.getKey" => of(not_found, json!({"keyId": key.id, "decrypt": true})),
         "keys.whoami" => of(not_found, json!({"key": key.plaintext})),
         "keys.updateKey" => of(not_found, json!({"keyId": key.id, "name": "renamed"})),
@@ -152,6 +159,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
             "migrations" => migrations(operation, scene),
             "decisions" => decisions(operation, scene),
             "ratelimit" => ratelimits(operation, scene),
+            "decisions" => records(operation, scene),
             _ => missing(other),
         },
     }
@@ -274,6 +282,25 @@ fn ratelimits(operation: &Operation, scene: &Scene<'_>) -> Fixture {
     Fixture { rule: Rule::NamesNamespace, body, also: &[] }
 }
 
+// ---- decisions.*
+
+fn records(operation: &Operation, scene: &Scene<'_>) -> Fixture {
+    let (rule, body) = match operation.name {
+        "decisions.explain" => (Rule::Record, json!({"requestId": scene.denied})),
+        "decisions.listDecisions" => (Rule::Everywhere, json!({})),
+        other => missing(other),
+    };
+    Fixture { rule, body, also: operation.also }
+}
+
+/// Without the right to read it a record is the same 404 as one that never was.
+fn record_hidden(scene: &Scene<'_>, client: &Client, operation: &Operation, fixture: &Fixture) {
+    let answer = refused(scene, client, operation, &fixture.body);
+    answer.refused(404, "unkey/data/decision_not_found");
+    let unknown = client.call(operation.name, json!({"requestId": "req_11111111111111neverwas"}));
+    assert_eq!(answer.without_request_id(), unknown.without_request_id());
+}
+
 // ---- the matrix
 
 fn needed(operation: &Operation, fixture: &Fixture) -> Vec<Action> {
@@ -334,6 +361,10 @@ fn each_missing_permission_is_refused_and_named() {
         for lacking in &needed {
             let everything_else: Vec<_> =
                 Action::ALL.iter().filter(|action| *action != lacking).map(|action| action.on("*")).collect();
+            if fixture.rule == Rule::Record {
+                record_hidden(&scene, &scene.world.root_key(&everything_else), operation, &fixture);
+                continue;
+            }
             let answer = refused(&scene, &scene.world.root_key(&everything_else), operation, &fixture.body);
             answer.refused(403, "unkey/authorization/insufficient_permissions");
             let missing = answer.body["error"]["missing"].as_array().unwrap();
@@ -343,8 +374,8 @@ fn each_missing_permission_is_refused_and_named() {
             assert!(named.ends_with(suffix.split('.').next_back().unwrap()), "{}: {named}", operation.name);
             assert!(answer.detail().contains(named), "{}: {}", operation.name, answer.detail());
         }
-        if fixture.rule == Rule::Own {
-            assert!(needed.is_empty());
+        if matches!(fixture.rule, Rule::Own | Rule::Record) {
+            assert!(operation.needs.is_empty());
             continue;
         }
         let answer = refused(&scene, &scene.world.root_key::<&str>(&[]), operation, &fixture.body);
@@ -382,6 +413,8 @@ fn exactly_the_minimal_set_suffices_for_the_one_resource() {
         if fixture.rule == Rule::Everywhere {
             refused(&scene, &client, operation, &fixture.body)
                 .refused(403, "unkey/authorization/insufficient_permissions");
+        } else if fixture.rule == Rule::Record {
+            record_hidden(&scene, &client, operation, &fixture);
         } else {
             client.ok(operation.name, fixture.body);
         }
@@ -415,6 +448,7 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
                     assert!(!answer.text.contains(&scene.api), "an id that was not sent: {}", answer.text);
                 }
             }
+            Rule::Record => record_hidden(&scene, &elsewhere, operation, &fixture),
             Rule::RootKey => root_key_elsewhere(&scene, operation, &fixture),
             Rule::Own => {
                 elsewhere.ok(operation.name, fixture.body);
@@ -432,9 +466,13 @@ fn assert_named_like_a_missing_one(client: &Client, operation: &Operation, fixtu
     let (field, never) = match fixture.rule {
         Rule::NamesIdentity => ("identity", "id_11111111111111neverwas"),
         Rule::NamesNamespace => ("namespace", "rlns_11111111111111neverwas"),
-        Rule::Everywhere | Rule::Names | Rule::Inside(_) | Rule::RootKey | Rule::Own | Rule::Verifies => {
-            ("apiId", "api_that_never_was")
-        }
+        Rule::Everywhere
+        | Rule::Names
+        | Rule::Inside(_)
+        | Rule::RootKey
+        | Rule::Own
+        | Rule::Record
+        | Rule::Verifies => ("apiId", "api_that_never_was"),
     };
     let items = fixture.body.as_array().cloned().unwrap_or_else(|| vec![fixture.body.clone()]);
     let Some(named) = items[0][field].as_str() else { return };

@@ -369,8 +369,14 @@ async fn panics(_call: Call, request: Value) -> Result<Reply<Empty>> {
 }
 
 /// The real route, middleware and authentication around a handler that panics.
-static PANICKING: Operation =
-    Operation { name: "apis.listApis", needs: &[Action::ReadApi], also: &[], patience: 1, serve: || rpc(panics) };
+static PANICKING: Operation = Operation {
+    name: "apis.listApis",
+    needs: &[Action::ReadApi],
+    also: &[],
+    patience: 1,
+    reads: true,
+    serve: || rpc(panics),
+};
 
 #[test]
 fn a_panic_is_a_500_in_the_envelope_and_the_server_lives_on() {

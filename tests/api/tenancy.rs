@@ -1,5 +1,6 @@
 //! Nobody sees, uses or changes what belongs to another workspace. Driven by the table of operations.
 
+use crate::decisions;
 use crate::harness::World;
 use crate::ratelimit;
 use keyward::http::operations::OPERATIONS;
@@ -16,6 +17,7 @@ struct Named {
     permission: String,
     root_key: String,
     namespace: String,
+    denied: String,
 }
 
 impl Named {
@@ -37,6 +39,7 @@ impl Named {
             permission: "their.permission".to_owned(),
             root_key: world.root_key_until(&["api.*.read_key"], None).0.to_string(),
             namespace,
+            denied: decisions::request_id(&world.root_key::<&str>(&[]).call("apis.listApis", json!({}))),
         }
     }
 
@@ -45,19 +48,21 @@ impl Named {
         let [api, key, plaintext, identity, role, permission, root_key, namespace] =
             ["api", "key", "sk", "id", "role", "permission", "root", "rlns"]
                 .map(|kind| format!("{kind}_that_never_was"));
-        Self { api, key, plaintext, identity, role, permission, root_key, namespace }
+        let denied = "req_11111111111111neverwas".to_owned();
+        Self { api, key, plaintext, identity, role, permission, root_key, namespace, denied }
     }
 }
 
 /// A request that names these; `None` if the operation names nothing that anybody else could have.
 fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
-    let Named { api, key, plaintext, identity, role, permission, root_key, namespace } = named;
+    let Named { api, key, plaintext, identity, role, permission, root_key, namespace, denied } = named;
     Some(match operation {
         "apis.createApi" | "apis.listApis" | "migrations.createMigration" | "workspace.getLimits" => return None,
         "rootKeys.createKey" | "rootKeys.listKeys" | "rootKeys.whoami" => return None,
         "identities.createIdentity" | "identities.listIdentities" => return None,
         "permissions.createPermission" | "permissions.createRole" => return None,
-        "permissions.listPermissions" | "permissions.listRoles" => return None,
+        "permissions.listPermissions" | "permissions.listRoles" | "decisions.listDecisions" => return None,
+        "decisions.explain" => json!({"requestId": denied}),
         // A namespace that is not there is made: `ratelimit::limit` tests that it is another one.
         "ratelimit.limit" | "ratelimit.multiLimit" | "ratelimit.listNamespaces" => return None,
         "ratelimit.setOverride" => json!({"namespace": namespace, "identifier": "*", "limit": 0, "duration": 1000}),
@@ -136,6 +141,7 @@ fn lists_hold_nothing_of_another_workspace_and_names_are_free_in_each() {
         "permissions.listPermissions",
         "permissions.listRoles",
         "ratelimit.listNamespaces",
+        "decisions.listDecisions",
     ] {
         assert_eq!(mine.admin.ok(list, json!({})), json!([]));
     }

@@ -74,7 +74,7 @@ impl KeyClass<'_> {
     }
 
     /// All of it, for the first of its kind.
-    pub(super) fn kept(&self) -> KeptKey {
+    pub(in crate::domain) fn kept(&self) -> KeptKey {
         let read = self.snapshot.map_or(ReadAt { at: self.at, elapsed_ms: 0 }, |snapshot| snapshot.read);
         let stranger = self
             .stranger

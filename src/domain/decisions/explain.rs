@@ -12,6 +12,7 @@ use crate::limiter::Limiter;
 use crate::model::code::Code;
 use crate::model::decision::CredentialType;
 use crate::model::decision::Decision;
+use crate::model::decision::Description;
 use crate::model::decision::LooksLike;
 use crate::model::decision::PastChange;
 use crate::model::decision::Replayed;
@@ -127,14 +128,19 @@ fn whole(decision: Decision, today: Today) -> Explained {
 /// A record as a reader of records sees it: an API whose keys have a prefix is named to who may read that API.
 #[must_use]
 pub(super) fn readable(mut decision: Decision, caller: &Caller) -> Decision {
-    let credential = &mut decision.description.credential;
+    hide(&mut decision.description, caller);
+    decision
+}
+
+/// Takes out of a description what its reader may not know.
+pub(super) fn hide(description: &mut Description, caller: &Caller) {
+    let credential = &mut description.credential;
     let hidden = credential.looks_like == Some(LooksLike::PrefixOf)
         && !credential.api_id.as_ref().is_some_and(|api| caller.covers(Action::ReadApi, api));
     if hidden {
         (credential.looks_like, credential.api_id) = (Some(LooksLike::Unknown), None);
-        decision.description.summary = describe::summary_of_unknown_key(LooksLike::Unknown).to_owned();
+        description.summary = describe::summary_of_unknown_key(LooksLike::Unknown).to_owned();
     }
-    decision
 }
 
 /// What the denied root key itself may know: what it lacks, and nothing of others or of ids that it did not send.

@@ -13,4 +13,4 @@ pub mod replay;
 pub mod simulate;
 pub mod suppose;
 pub mod tell;
-mod write;
+pub(in crate::domain) mod write;

@@ -83,7 +83,7 @@ impl Stranger {
 
 /// A key that was denied, as it is kept until it is written.
 #[derive(Debug)]
-pub(super) struct KeptKey {
+pub(in crate::domain) struct KeptKey {
     pub(super) caller: Origin,
     pub(super) operation: &'static str,
     pub(super) workspace: WorkspaceId,

@@ -1,8 +1,10 @@
 //! Writing gathered denials: what is known of strangers is looked up, verdicts are put into words, attempts are audited.
 
+use crate::authz::caller::Caller;
 use crate::domain::decisions::describe;
 use crate::domain::decisions::describe::KeyVerdict;
 use crate::domain::decisions::describe::RootKeyVerdict;
+use crate::domain::decisions::explain;
 use crate::domain::decisions::record::Kept;
 use crate::domain::decisions::record::KeptKey;
 use crate::domain::decisions::record::KeptRootKey;
@@ -17,6 +19,7 @@ use crate::model::decision::LooksLike;
 use crate::model::decision::Question;
 use crate::model::decision::RootKeyQuestion;
 use crate::model::decision::Told;
+use crate::model::error::Error;
 use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
@@ -28,6 +31,7 @@ use crate::model::origin::Origin;
 use crate::model::origin::Resource;
 use crate::model::secret::Hash;
 use crate::store;
+use crate::store::database::Db;
 use crate::store::decisions::Repeated;
 use crate::store::strangers;
 use crate::store::strangers::NamedKey;
@@ -41,7 +45,7 @@ use std::collections::HashMap;
 /// # Errors
 /// Whatever the database says.
 pub(super) fn write(tx: &mut Tx<'_>, batch: &[Taken]) -> Result<()> {
-    let known = Known::look_up(tx, batch)?;
+    let known = Known::look_up(tx, batch.iter().filter_map(|taken| taken.kept.as_ref()))?;
     let records: Vec<_> = batch.iter().filter_map(|taken| record(taken, &known)).collect();
     let inserted = store::decisions::insert(tx, &records)?;
     let repeated = batch.iter().filter(|taken| taken.count > 1).map(|taken| Repeated {
@@ -60,6 +64,27 @@ pub(super) fn write(tx: &mut Tx<'_>, batch: &[Taken]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the record of a verification says, also of a valid one, for the answer itself.
+///
+/// # Errors
+/// The database's, which is asked only of what is no key.
+pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: KeptKey) -> Result<Description> {
+    let (decided, known) = if decided.stranger.is_some() {
+        db.ask(move |tx| {
+            let decided = Kept::Key(Box::new(decided));
+            let known = Known::look_up(tx, std::iter::once(&decided))?;
+            Ok((decided, known))
+        })
+        .await?
+    } else {
+        (Kept::Key(Box::new(decided)), Known::default())
+    };
+    let Kept::Key(decided) = decided else { return Err(Error::unexpected("a key became a root key")) };
+    let (mut description, ..) = key(&decided, &known);
+    explain::hide(&mut description, caller);
+    Ok(description)
 }
 
 fn audited(taken: &Taken) -> Option<&KeptRootKey> {
@@ -108,11 +133,11 @@ struct Known {
 }
 
 impl Known {
-    fn look_up(tx: &mut Tx<'_>, batch: &[Taken]) -> Result<Self> {
+    fn look_up<'a>(tx: &mut Tx<'_>, all: impl Iterator<Item = &'a Kept>) -> Result<Self> {
         let mut known = Self::default();
         let mut strangers: HashMap<&WorkspaceId, Vec<&Stranger>> = HashMap::new();
         let (mut callers, mut bearers) = (Vec::new(), Vec::new());
-        for kept in batch.iter().filter_map(|taken| taken.kept.as_ref()) {
+        for kept in all {
             match kept {
                 Kept::Key(denied) => {
                     callers.push(denied.question.root_key.clone());

@@ -10,13 +10,16 @@ use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
 use crate::domain::decisions::class::KeyClass;
 use crate::domain::decisions::record::Denials;
+use crate::domain::decisions::record::KeptKey;
 use crate::domain::decisions::record::Stranger;
+use crate::domain::decisions::write;
 use crate::domain::events::Events;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::imported::Found;
 use crate::limiter::Limiter;
 use crate::model::clock::Timestamp;
 use crate::model::code::Code;
+use crate::model::decision::Description;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
@@ -57,6 +60,8 @@ pub struct Verify {
     pub address: Option<IpAddr>,
     /// What its record is to be found by.
     pub tags: Vec<String>,
+    /// Whether the answer shall say why.
+    pub explain: bool,
 }
 
 /// The verdict, with the key unless it is not to be known of.
@@ -70,6 +75,8 @@ pub struct Verified {
     pub credits: Option<i64>,
     /// Every limit that was evaluated, by name.
     pub limits: Vec<Evaluated>,
+    /// The verdict in words, if that was asked for.
+    pub explanation: Option<Box<Description>>,
 }
 
 /// What a verification works with.
@@ -94,11 +101,11 @@ pub struct Means<'a> {
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
 ///
 /// # Errors
-/// `insufficient_permissions` without any `verify_key`; `permissions_query_syntax_error`; `authentication/malformed` for
+/// `insufficient_permissions` without any `verify_key`, or without `read_decision` for an explanation; `permissions_query_syntax_error`; `authentication/malformed` for
 /// a key that cannot be one of its migration; `precondition_failed` for a rate limit that there is not;
 /// `service_unavailable` when what is needed cannot be had: never a guess.
 pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request: Verify) -> Result<Verified> {
-    caller.somewhere(&[])?;
+    caller.somewhere(if request.explain { &[Action::ReadDecision] } else { &[] })?;
     let db = means.db;
     let (hash, now) = (request.key.hash(), db.clock().now());
     let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
@@ -115,8 +122,9 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         now,
     };
     let stranger = snapshot.is_none().then(|| Stranger::of(request.key.reveal()));
+    let explain = request.explain;
     let deny = |verdict: &Verdict, snapshot: Option<&Arc<Snapshot>>, credits, limits: &[Evaluated]| {
-        means.denials.key(&KeyClass {
+        let class = KeyClass {
             at: now,
             origin,
             operation: caller.operation,
@@ -134,7 +142,11 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
             asked: &request.limits,
             cache: means.cache,
             tell_strangers_apart: true,
-        });
+        };
+        if verdict.outcome != Outcome::Valid {
+            means.denials.key(&class);
+        }
+        explain.then(|| class.kept())
     };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
         let presented = Arc::new(request.key);
@@ -150,9 +162,7 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
-    if !known {
-        deny(&verdict, snapshot.as_ref(), None, &[]);
-    }
+    let unknown = if known { None } else { deny(&verdict, snapshot.as_ref(), None, &[]) };
     let snapshot = snapshot.filter(|_| known);
     // A query that cannot be read is refused only for keys that the caller may know of (keys.md section 6, step 5).
     if let Err(fault) = query
@@ -162,19 +172,45 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         return Err(Error::new(Code::PermissionsQuerySyntaxError, detail));
     }
     let Some(snapshot) = snapshot else {
-        return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new() });
+        let explanation = explained(db, caller, unknown).await?;
+        return Ok(Verified { verdict, snapshot: None, credits: None, limits: Vec::new(), explanation });
     };
-    let verified = if verdict.outcome == Outcome::Valid {
+    let mut verified = if verdict.outcome == Outcome::Valid {
         consume(means, now, snapshot, request.cost, &request.limits).await?
     } else {
         let credits = balance(means, &snapshot).await?;
-        Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new() }
+        Verified { verdict, snapshot: Some(snapshot), credits, limits: Vec::new(), explanation: None }
     };
-    if verified.verdict.outcome != Outcome::Valid {
-        deny(&verified.verdict, verified.snapshot.as_ref(), verified.credits, &verified.limits);
+    if explain || verified.verdict.outcome != Outcome::Valid {
+        let (credits, limits) = if explain { verified.before(request.cost) } else { (verified.credits, None) };
+        let limits = limits.as_ref().unwrap_or(&verified.limits);
+        let decided = deny(&verified.verdict, verified.snapshot.as_ref(), credits, limits);
+        verified.explanation = explained(db, caller, decided).await?;
     }
     means.events.note(now, origin, &verified, request.tags, request.cost);
     Ok(verified)
+}
+
+/// The verdict in words, if they were asked for.
+async fn explained(db: &Db, caller: &Caller, decided: Option<KeptKey>) -> Result<Option<Box<Description>>> {
+    match decided {
+        Some(decided) => Ok(Some(Box::new(write::explained(db, caller, decided).await?))),
+        None => Ok(None),
+    }
+}
+
+impl Verified {
+    /// Balance and limits as they were before the call.
+    fn before(&self, cost: i64) -> (Option<i64>, Option<Vec<Evaluated>>) {
+        if self.verdict.outcome != Outcome::Valid {
+            return (self.credits, None);
+        }
+        let untouched = |limit: &Evaluated| Evaluated {
+            remaining: limit.remaining.saturating_add(limit.cost).min(limit.limit),
+            ..limit.clone()
+        };
+        (self.credits.map(|left| left.saturating_add(cost)), Some(self.limits.iter().map(untouched).collect()))
+    }
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.
@@ -192,7 +228,7 @@ async fn consume(
         let limits = limits::evaluated(planned, &decision, false);
         let exceeded = limits.iter().filter(|limit| limit.exceeded).cloned().collect();
         let verdict = Verdict::from(Reason::LimitsExceeded(exceeded));
-        return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits });
+        return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits, explanation: None });
     }
     let limited = snapshot.credits.is_some();
     let spent = if limited { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
@@ -209,7 +245,7 @@ async fn consume(
         tokens.give_back().await;
     }
     let limits = limits::evaluated(planned, &decision, admitted);
-    Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits })
+    Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits, explanation: None })
 }
 
 /// The balance of a limited key as it is now: what is remembered of it may be old.

@@ -8,6 +8,7 @@ use crate::http::call::Call;
 use crate::http::call::Reply;
 use crate::http::keys::OwnerResponse;
 use crate::http::keys::shown_time;
+use crate::model::decision::Description;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
@@ -39,6 +40,8 @@ pub struct VerifyKeyRequest {
     ratelimits: Vec<LimitRequest>,
     #[serde(default)]
     tags: Vec<String>,
+    #[serde(default)]
+    explain: bool,
 }
 
 /// What a call costs.
@@ -67,7 +70,7 @@ pub(in crate::http) struct LimitRequest {
 #[derive(Debug)]
 pub struct VerifyKeyResponse(Verified);
 
-/// `NOT_FOUND` tells nothing beside.
+/// `NOT_FOUND` tells nothing beside, but to whoever may read why.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct View<'a> {
@@ -95,6 +98,16 @@ struct View<'a> {
     credits: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ratelimits: Vec<EvaluatedView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationView<'a>>,
+}
+
+/// Why.
+#[derive(Serialize)]
+struct ExplanationView<'a> {
+    allowed: bool,
+    #[serde(flatten)]
+    description: &'a Description,
 }
 
 /// What one limit said.
@@ -150,6 +163,10 @@ impl Serialize for VerifyKeyResponse {
             }),
             credits: verified.credits,
             ratelimits: verified.limits.iter().map(EvaluatedView::from).collect(),
+            explanation: verified
+                .explanation
+                .as_deref()
+                .map(|description| ExplanationView { allowed: description.allowed(), description }),
         };
         view.serialize(serializer)
     }
@@ -180,6 +197,7 @@ pub async fn verify_key(call: Call, request: VerifyKeyRequest) -> Result<Reply<V
         limits: request.ratelimits.into_iter().map(AskedLimit::from).collect(),
         address: given.or(call.address),
         tags: request.tags,
+        explain: request.explain,
     };
     let app = &call.app;
     let means = Means {

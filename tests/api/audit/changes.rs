@@ -7,6 +7,7 @@ use keyward::model::id::RequestId;
 use keyward::model::id::RootKeyId;
 use keyward::model::origin::Actor;
 use keyward::model::origin::Event;
+use keyward::model::origin::Ignored;
 use keyward::model::origin::Origin;
 use keyward::model::origin::Resource;
 use keyward::store::tx::AuditEvent;
@@ -181,6 +182,7 @@ fn a_batch_writes_rows_of_many_origins_each_in_its_own_moment() {
         address: Some("192.0.2.7".parse().unwrap()),
         user_agent: Some("curl".to_owned()),
         request_id: request_id.clone(),
+        ignored: Ignored::default(),
     };
     let server = world.server;
     server

@@ -14,6 +14,7 @@ mod reroll_key;
 mod roles;
 mod update_credits;
 mod update_key;
+mod verify_explain;
 mod verify_key;
 mod verify_limits;
 mod whoami;
