@@ -43,7 +43,7 @@ fn state(server: &Server) -> CacheState {
 }
 
 /// A client of another server, with the same root key.
-fn at(server: &Server, client: &Client) -> Client {
+pub fn at(server: &Server, client: &Client) -> Client {
     Client::new(server.url()).bearer(client.root_key())
 }
 
