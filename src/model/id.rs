@@ -55,6 +55,18 @@ impl<K: Kind> Id<K> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// When it was made, Unix milliseconds, if it has the form of an id that was issued.
+    #[must_use]
+    pub fn made_ms(&self) -> Option<u64> {
+        let digits = self.0.strip_prefix(K::PREFIX)?.strip_prefix('_').filter(|digits| digits.len() == DIGITS)?;
+        let number = digits.bytes().try_fold(0_u128, |number, digit| {
+            let value = BASE58.iter().position(|known| *known == digit).and_then(|value| u128::try_from(value).ok())?;
+            number.checked_mul(58)?.checked_add(value)
+        });
+        // A UUIDv7 begins with 48 bits of time.
+        number.and_then(|number| u64::try_from(number >> 80).ok())
+    }
 }
 
 /// Base58 of a fresh UUIDv7 after a prefix, padded: equal lengths keep the order of the bytes. A third of what the general
@@ -173,6 +185,8 @@ mod tests {
             assert_eq!(bytes.len(), 16, "{id}");
             assert_eq!(bytes[6] >> 4, 7, "{id}: not of version 7");
             assert_eq!(format!("{:1>22}", bs58::encode(&bytes).into_string()), digits);
+            let uuid = bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+            assert_eq!(RequestId::from_text(format!("req_{digits}")).made_ms().map(u128::from), Some(uuid >> 80));
         }
     }
 

@@ -32,13 +32,17 @@ pub(super) fn of_record(decision: &Decision, before: &[PastChange], now: &Replay
         moment(decision.time)
     ));
     story.head(&decision.description.summary);
+    story.head("");
     if let Some(caller) = &decision.caller {
         story.line("asked by", &named("root key", caller.id.as_str(), caller.name.as_deref(), caller.start.as_deref()));
     }
     story.ground(&decision.description);
     story.line("ignored", &decision.ignored.join(", "));
     story.line("before", &before.iter().map(past).collect::<Vec<_>>().join("\n"));
-    story.line("now", &now.text);
+    let then = &decision.description;
+    let is_same = (&now.code, now.step, &now.missing) == (&then.code, then.step, &then.missing);
+    // What stands above is not said twice.
+    story.line("now", if is_same { "The same request would be refused now, for the same reason." } else { &now.text });
     // The sentence above tells the same, but not who did it.
     story.line("", &now.because.iter().map(past).collect::<Vec<_>>().join("\n"));
     if !now.allowed {
@@ -53,6 +57,7 @@ pub(super) fn of_simulation(operation: &str, description: &Description, supposed
     let verdict = if description.allowed() { "ALLOWED" } else { "DENIED" };
     story.head(&format!("{verdict}  {operation}  {}", description.code));
     story.head(&description.summary);
+    story.head("");
     story.line("if", &supposed.join("\n"));
     story.ground(description);
     story.remedy(description.change.as_ref());
@@ -81,7 +86,6 @@ impl Story {
 
     /// What a verdict stands on.
     fn ground(&mut self, description: &Description) {
-        self.text.push('\n');
         self.line("credential", &credential(&description.credential));
         self.line("principal", &principal(&description.principal));
         self.line("required", &required(&description.required));
@@ -210,7 +214,7 @@ fn past(change: &PastChange) -> String {
 fn who(actor: &PastActor) -> String {
     let PastActor { r#type, id, name } = actor;
     let kind = match r#type.as_str() {
-        "rootKey" | "root_key" | "key" => "root key",
+        "rootkey" => "root key",
         kind => kind,
     };
     match (id.as_str(), name.as_str()) {

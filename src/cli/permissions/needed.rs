@@ -169,9 +169,9 @@ fn told(answer: &Answer) -> String {
         parts.push(table(["PERMISSION", "NEEDED BY"], &rows));
     }
     if !answer.conditional.is_empty() {
-        let row = |row: &Conditional| [row.permission.clone(), format!("{}, {}", row.operation, row.condition)];
+        let row = |row: &Conditional| [row.permission.clone(), format!("{} {}", row.operation, row.condition)];
         let rows: Vec<_> = answer.conditional.iter().map(row).collect();
-        parts.push(table(["ONLY SOME REQUESTS NEED", ""], &rows));
+        parts.push(table(["ONLY SOME REQUESTS NEED", "WHICH"], &rows));
     }
     parts.extend(answer.notes.iter().map(|note| (*note).to_owned()));
     parts.push(answer.command.clone());

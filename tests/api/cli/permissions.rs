@@ -92,7 +92,7 @@ root_key.*.create_root_key   rootKeys.createKey
 ";
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(squeezed(&printed).starts_with(&squeezed(expected)), "{printed}");
-    assert!(squeezed(&printed).contains("api.*.encrypt_key keys.createKey, if `recoverable` is true"), "{printed}");
+    assert!(squeezed(&printed).contains("api.*.encrypt_key keys.createKey if `recoverable` is true"), "{printed}");
     assert!(printed.contains("gives to others only what it holds"), "{printed}");
     let command = "keyward root-key create --workspace NAME-OR-ID --permissions \
         'api.*.create_key,api.*.verify_key,root_key.*.create_root_key'";
