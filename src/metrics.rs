@@ -31,6 +31,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     latency: HistogramVec,
     verifications: IntCounterVec,
+    /// The series of `verifications`, found once; the most frequent one first.
+    outcomes: Vec<(Outcome, IntCounter)>,
     connections: IntGaugeVec,
     hanging: IntGaugeVec,
     /// What the ledger counts.
@@ -126,6 +128,21 @@ pub struct EventCounters {
     pub dropped: IntCounter,
 }
 
+/// What is counted of an operation's successes, found once: finding it costs more than counting.
+#[derive(Debug)]
+pub struct Served {
+    requests: IntCounter,
+    latency: Histogram,
+}
+
+impl Served {
+    /// Counts one.
+    pub fn count(&self, took: Duration) {
+        self.requests.inc();
+        self.latency.observe(took.as_secs_f64());
+    }
+}
+
 /// What becomes of denials.
 #[derive(Clone, Debug)]
 pub struct DecisionCounters {
@@ -165,7 +182,7 @@ impl Metrics {
     #[expect(clippy::too_many_lines, reason = "a list of metrics, each in its few lines")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let metrics = Self {
+        let mut metrics = Self {
             decisions: DecisionCounters::register(&registry)?,
             decisions_waiting: IntGauge::new("keyward_decisions_waiting", "Records of denials that wait to be stored")?,
             registry,
@@ -182,6 +199,7 @@ impl Metrics {
                 Opts::new("keyward_verifications_total", "Verifications by outcome"),
                 &["outcome"],
             )?,
+            outcomes: Vec::new(),
             connections: IntGaugeVec::new(
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
@@ -260,9 +278,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.cache_lookups.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_staleness.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_trusted.clone()))?;
-        for outcome in Outcome::ALL {
-            metrics.verifications.with_label_values(&[outcome.code()]).inc_by(0);
-        }
+        let series = |outcome: &Outcome| (*outcome, metrics.verifications.with_label_values(&[outcome.code()]));
+        metrics.outcomes = Outcome::ALL.iter().map(series).collect();
         Ok(metrics)
     }
 
@@ -272,9 +289,20 @@ impl Metrics {
         self.latency.with_label_values(&[operation]).observe(took.as_secs_f64());
     }
 
+    /// What is counted of the successes of an operation.
+    #[must_use]
+    pub fn served(&self, operation: &str) -> Served {
+        Served {
+            requests: self.requests.with_label_values(&[operation, "200", ""]),
+            latency: self.latency.with_label_values(&[operation]),
+        }
+    }
+
     /// Counts a verification.
     pub fn verification(&self, outcome: Outcome) {
-        self.verifications.with_label_values(&[outcome.code()]).inc();
+        if let Some((_, counter)) = self.outcomes.iter().find(|(known, _)| *known == outcome) {
+            counter.inc();
+        }
     }
 
     /// Counts what becomes of events.

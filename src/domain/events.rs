@@ -24,11 +24,12 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 /// Most events that wait. A further one is dropped and counted: a verification never waits for its record.
-pub const QUEUE: usize = 65_536;
+pub const QUEUE: usize = 131_072;
 /// Most bytes of tags that wait: a tag may be long.
 const QUEUE_TAG_BYTES: usize = 32 << 20;
-/// Most events that are written together. So many of them are written at once, fewer within a second.
-const BATCH: usize = 5_000;
+/// Most events that are written together. So many of them are written at once, fewer within a second. The more there are in a
+/// batch, the fewer rows of sums have to be rewritten for each event.
+const BATCH: usize = 32_768;
 /// Tags that are written together, bytes; the last event may go beyond.
 const BATCH_TAG_BYTES: usize = 4 << 20;
 /// How many times as long as a request a batch may stay in the store.

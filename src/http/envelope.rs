@@ -4,6 +4,9 @@ use crate::http::call::Reply;
 use crate::model::id::RequestId;
 use serde::Serialize;
 
+/// Room for the body of most answers, so that it need not grow while it is written.
+const USUAL_BYTES: usize = 768;
+
 /// `{}` as `data`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Empty {}
@@ -38,12 +41,17 @@ struct Pagination<'a> {
 /// # Errors
 /// Only a value that is no JSON: a bug.
 pub fn success<T: Serialize>(request_id: &RequestId, reply: &Reply<T>) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Success {
-        meta: Meta { request_id },
-        data: reply.data.as_ref(),
-        pagination: reply
-            .next
-            .as_ref()
-            .map(|cursor| Pagination { has_more: cursor.is_some(), cursor: cursor.as_deref() }),
-    })
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(
+        &mut body,
+        &Success {
+            meta: Meta { request_id },
+            data: reply.data.as_ref(),
+            pagination: reply
+                .next
+                .as_ref()
+                .map(|cursor| Pagination { has_more: cursor.is_some(), cursor: cursor.as_deref() }),
+        },
+    )?;
+    Ok(body)
 }

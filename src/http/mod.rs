@@ -24,6 +24,7 @@ pub mod ratelimit;
 pub mod root_keys;
 pub mod rpc;
 pub mod state;
+pub mod within;
 pub mod workspace;
 
 use crate::http::operations::OPERATIONS;

@@ -18,6 +18,9 @@ use actix_web::middleware::Next;
 use actix_web::web;
 use std::time::Instant;
 
+/// The header that names a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// The middleware.
 ///
 /// # Errors
@@ -28,8 +31,7 @@ pub async fn observe<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let begun = Instant::now();
     let trace_id = request.headers().get("traceparent").and_then(|value| trace_id(value.to_str().ok()?));
-    let trace = Trace { trace_id, ..Trace::begin() };
-    request.extensions_mut().insert(trace.clone());
+    request.extensions_mut().insert(Trace { trace_id, ..Trace::begin() });
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
@@ -39,7 +41,7 @@ pub async fn observe<B: MessageBody + 'static>(
             Code::RequestHeaderTooLarge,
             format!("The request's header is larger than {} bytes.", state.app.settings.max_header_bytes),
         );
-        request.extensions_mut().insert(Trace { code: Some(error.code), ..trace });
+        Trace::note(request.request(), |trace| trace.code = Some(error.code));
         let accept = problem::accept(request.headers());
         let refusal =
             problem::response(&error, &Trace::of(request.request()), &state.error_docs_base, accept.as_deref());
@@ -47,7 +49,8 @@ pub async fn observe<B: MessageBody + 'static>(
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    let trace = Trace::of(response.request());
+    // The request is answered: nobody looks at it any more.
+    let trace = Trace::take(response.request());
     add_headers(response.headers_mut(), &trace);
     if state.app.is_draining() {
         // A client that keeps its connection would keep the server from ending. actix ignores a header that says so.
@@ -81,12 +84,14 @@ fn header_bytes(headers: &HeaderMap) -> u64 {
 }
 
 fn add_headers(headers: &mut HeaderMap, trace: &Trace) {
+    if let Ok(value) = HeaderValue::from_str(trace.request_id.as_str()) {
+        headers.insert(REQUEST_ID, value);
+    }
     let mut add = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
     };
-    add("x-request-id", trace.request_id.to_string());
     if let Some(allowance) = trace.allowance {
         let (limit, remaining, reset) = (allowance.limit, allowance.remaining, allowance.reset_s);
         // The three older ones of the contract, and the IETF's two beside them (draft-ietf-httpapi-ratelimit-headers).
@@ -102,11 +107,11 @@ fn add_headers(headers: &mut HeaderMap, trace: &Trace) {
 fn account(state: &State, trace: &Trace, response: &ServiceResponse, begun: Instant) {
     let took = begun.elapsed();
     let status = response.status().as_u16();
-    let code = trace.code.map_or("", |code| code.row().path);
-    state.app.metrics.request(trace.operation, status, code, took);
+    state.count(trace.operation, status, trace.code, took);
     if trace.routine && !state.app.settings.log_verifications {
         return;
     }
+    let code = trace.code.map_or("", |code| code.row().path);
     let root_key = trace.root_key.as_ref().map_or("", |id| id.as_str());
     tracing::info!(
         request_id = %trace.request_id,

@@ -12,11 +12,13 @@ use crate::http::operations::Operation;
 use crate::http::problem;
 use crate::http::state::State;
 use crate::http::state::Trace;
+use crate::http::within::Elapsed;
+use crate::http::within::Expected;
+use crate::http::within::within;
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Refusal;
 use crate::model::error::Result;
-use crate::model::origin::Actor;
 use crate::model::origin::Origin;
 use crate::model::root_key::RootKey;
 use crate::model::workspace::Workspace;
@@ -32,9 +34,10 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use std::time::Instant;
 
 /// The route of one operation.
 pub fn rpc<Request, Response, Fut>(handler: fn(Call, Request) -> Fut) -> Route
@@ -44,13 +47,13 @@ where
     Fut: Future<Output = Result<Reply<Response>>> + 'static,
 {
     web::post().to(move |http: HttpRequest, body: web::Payload| async move {
-        let answer = AssertUnwindSafe(within_time(handler, &http, body)).catch_unwind().await;
+        let answer = AssertUnwindSafe(answer(handler, &http, body)).catch_unwind().await;
         let answer = answer.unwrap_or_else(|panic| Err(Error::unexpected(panic_message(panic.as_ref()))));
         if answer.as_ref().is_ok_and(|reply| reply.routine) {
             Trace::note(&http, |trace| trace.routine = true);
         }
         let body =
-            answer.and_then(|reply| envelope::success(&Trace::of(&http).request_id, &reply).map_err(Error::unexpected));
+            answer.and_then(|reply| envelope::success(&Trace::request_id(&http), &reply).map_err(Error::unexpected));
         match body {
             Ok(body) => HttpResponse::Ok().content_type("application/json").body(body),
             Err(error) => refuse(&http, &error),
@@ -93,7 +96,7 @@ pub fn refuse(http: &HttpRequest, error: &Error) -> HttpResponse {
     problem::response(error, &trace, base, problem::accept(http.headers()).as_deref())
 }
 
-async fn within_time<Request, Response, Fut>(
+async fn answer<Request, Response, Fut>(
     handler: fn(Call, Request) -> Fut,
     http: &HttpRequest,
     body: web::Payload,
@@ -102,35 +105,24 @@ where
     Request: DeserializeOwned,
     Fut: Future<Output = Result<Reply<Response>>>,
 {
+    let begun = Instant::now();
     let state = http
         .app_data::<web::Data<State>>()
         .ok_or_else(|| Error::unexpected("the server was mounted without its state"))?;
-    let longest = Duration::from_millis(state.app.settings.request_timeout_ms);
-    timeout(longest, answer(handler, state, http, body)).await.unwrap_or_else(|_elapsed| {
-        Err(Error::new(
-            Code::RequestTimeout,
-            "The request took too long and was given up. A change that it asked for may or may not have been made.",
-        ))
-    })
-}
-
-async fn answer<Request, Response, Fut>(
-    handler: fn(Call, Request) -> Fut,
-    state: &State,
-    http: &HttpRequest,
-    body: web::Payload,
-) -> Result<Reply<Response>>
-where
-    Request: DeserializeOwned,
-    Fut: Future<Output = Result<Reply<Response>>>,
-{
     let operation: &'static Operation =
         http.app_data::<&'static Operation>().ok_or_else(|| Error::unexpected("a route without its operation"))?;
     Trace::note(http, |trace| trace.operation = operation.name);
-    let body = read_body(state, http, body).await?;
+    let settings = &state.app.settings;
+    let longest = Duration::from_millis(settings.request_timeout_ms);
+    let reading = Duration::from_millis(settings.read_timeout_ms).min(longest);
+    let body = pin!(read_body(state, http, body));
+    let body = within(Expected::Soon, || reading, body).await.unwrap_or_else(|Elapsed| {
+        let waited = reading.as_millis();
+        Err(Error::new(Code::RequestTimeout, format!("The body did not arrive within {waited} milliseconds.")))
+    })?;
     let address = client_address(state, http);
     // One bound for all that waits for the database: two slow queries are no longer than one.
-    let decided = async {
+    let decided = pin!(async {
         let authenticated = authenticate(state, http, operation, address).await?;
         Trace::note(http, |trace| trace.root_key = Some(authenticated.root_key.id.clone()));
         let answer = async {
@@ -141,32 +133,33 @@ where
         answer.await.inspect_err(|error| {
             denied::note(state, http, operation, address, Some(&authenticated), error);
         })
-    };
-    timeout(state.app.settings.database_timeout().saturating_mul(operation.patience), decided)
-        .await
-        .unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed).unsure()))
+    });
+    let patience = settings.database_timeout().saturating_mul(operation.patience);
+    let left = || longest.saturating_sub(begun.elapsed());
+    within(Expected::Now, || patience.min(left()), decided).await.unwrap_or_else(|Elapsed| {
+        if left().is_zero() {
+            let detail = "The request took too long and was given up. A change that it asked for may or may not have \
+                          been made.";
+            return Err(Error::new(Code::RequestTimeout, detail));
+        }
+        Err(Error::unavailable("no answer within the bound on the database").unsure())
+    })
 }
 
 async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Result<web::Bytes> {
-    let settings = &state.app.settings;
-    let too_large =
-        || Error::new(Code::RequestBodyTooLarge, format!("The body is larger than {} bytes.", settings.max_body_bytes));
+    let longest = state.app.settings.max_body_bytes;
+    let too_large = || Error::new(Code::RequestBodyTooLarge, format!("The body is larger than {longest} bytes."));
     let declared =
         http.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > settings.max_body_bytes) {
+    if declared.is_some_and(|length| length > longest) {
         return Err(too_large());
     }
-    let limit = usize::try_from(settings.max_body_bytes).unwrap_or(usize::MAX);
-    match timeout(Duration::from_millis(settings.read_timeout_ms), body.to_bytes_limited(limit)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(unreadable))) => {
+    match body.to_bytes_limited(usize::try_from(longest).unwrap_or(usize::MAX)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(unreadable)) => {
             Err(Error::new(Code::RequestBodyUnreadable, format!("The body could not be read: {unreadable}.")))
         }
-        Ok(Err(_over_limit)) => Err(too_large()),
-        Err(_elapsed) => Err(Error::new(
-            Code::RequestTimeout,
-            format!("The body did not arrive within {} milliseconds.", settings.read_timeout_ms),
-        )),
+        Err(_over_limit) => Err(too_large()),
     }
 }
 
@@ -187,13 +180,16 @@ async fn authenticate(
     address: Option<IpAddr>,
 ) -> Result<Arc<Authenticated>> {
     let app = &state.app;
+    let now = app.clock.now();
     let known = match bearer::hash(http.headers()) {
-        Ok(hash) => root_keys::authenticate(&app.cache, &app.loader, &hash, app.clock.now()).await,
+        Ok(hash) => root_keys::authenticate(&app.cache, &app.loader, &hash, now).await,
         Err(error) => Err((error, None)),
     };
     match known {
         Ok(authenticated) => {
-            app.last_used.root_key(&authenticated.root_key.id, app.clock.now());
+            if authenticated.is_first_use(now) {
+                app.last_used.root_key(&authenticated.root_key.id, now);
+            }
             Ok(authenticated)
         }
         Err((error, _)) if error.source.is_some() => Err(error),
@@ -245,17 +241,13 @@ fn call(
 ) -> Call {
     let root_key = &authenticated.root_key;
     let user_agent = http.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let actor = Actor::RootKey {
-        id: root_key.id.clone(),
-        name: root_key.name.clone().unwrap_or_else(|| "root key".to_owned()),
-    };
     Call {
         app: Arc::clone(&state.app),
         origin: Origin {
-            actor,
+            actor: authenticated.actor.clone(),
             address,
             user_agent: user_agent.map(Origin::user_agent),
-            request_id: Trace::of(http).request_id,
+            request_id: Trace::request_id(http),
             ignored: denied::ignored(http),
         },
         caller: Arc::new(Caller {

@@ -162,7 +162,7 @@ impl Limiter {
     pub async fn take(&self, now_ms: u64, takes: &[Take]) -> Result<Decision, Unavailable> {
         match self {
             Self::Memory(memory) => memory.take(now_ms, takes),
-            Self::Redis(redis) => redis.take(now_ms, takes).await,
+            Self::Redis(redis) => Box::pin(redis.take(now_ms, takes)).await,
         }
     }
 
@@ -180,7 +180,7 @@ impl Limiter {
     pub async fn give_back(&self, taken_ms: u64, takes: &[Take]) {
         match self {
             Self::Memory(memory) => memory.give_back(taken_ms, takes),
-            Self::Redis(redis) => redis.give_back(taken_ms, takes).await,
+            Self::Redis(redis) => Box::pin(redis.give_back(taken_ms, takes)).await,
         }
     }
 

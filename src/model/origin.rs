@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Longest `User-Agent` that is kept, characters.
 const MAX_USER_AGENT: usize = 512;
@@ -18,7 +19,7 @@ pub enum Actor {
         /// Its id.
         id: RootKeyId,
         /// Its label, or `root key`.
-        name: String,
+        name: Arc<str>,
     },
     /// The operator, on the command line.
     CommandLine,

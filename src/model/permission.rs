@@ -18,6 +18,8 @@ use diesel::sql_types::Json;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::LazyLock;
 
 /// A permission. Slugs are case-sensitive and unique in their workspace, names are labels.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -122,6 +124,13 @@ impl FromSql<Json, Pg> for Access {
 }
 
 impl Access {
+    /// To be kept with very many others: those that hold nothing are one and the same.
+    #[must_use]
+    pub fn shared(self) -> Arc<Self> {
+        static NOTHING: LazyLock<Arc<Access>> = LazyLock::new(Arc::default);
+        if self == Self::default() { Arc::clone(&NOTHING) } else { Arc::new(self) }
+    }
+
     /// Whether a slug is held, by any route.
     #[must_use]
     pub fn holds(&self, slug: &str) -> bool {

@@ -275,6 +275,9 @@ diesel::table! {
         tags -> Array<Text>,
         credits_spent -> BigInt,
         request_id -> Text,
+        times -> Nullable<Array<Timestamptz>>,
+        request_ids -> Nullable<Array<Text>>,
+        credits -> Nullable<Array<BigInt>>,
     }
 }
 

@@ -58,7 +58,7 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     fn push(&mut self, origin: &'a Origin, at: Timestamp, Noted { event, .. }: &'a Noted) -> Result<()> {
         let (actor_type, actor_id, actor_name) = match &origin.actor {
-            Actor::RootKey { id, name } => ("rootkey", id.as_str(), name.as_str()),
+            Actor::RootKey { id, name } => ("rootkey", id.as_str(), name.as_ref()),
             Actor::CommandLine => ("operator", "cli", "command line"),
             Actor::System => ("system", "keyward", "keyward"),
         };

@@ -10,6 +10,7 @@ use crate::model::id::WorkspaceId;
 use crate::model::id::WriterId;
 use crate::model::schema::verifications;
 use crate::model::usage::Interval;
+use crate::model::verdict::Outcome;
 use crate::model::verification::Verification;
 use crate::store::keys;
 use crate::store::tx::MAX_ROWS;
@@ -28,6 +29,11 @@ use diesel::sql_types::Timestamptz;
 use ring::digest;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+/// Sums are by the hour and by the day, UTC, which hours make up.
+const SECONDS_OF_AN_HOUR: i64 = 3600;
 
 /// Events that are written together. A writer has one at a time, and numbers them from 1.
 #[derive(Debug)]
@@ -49,18 +55,19 @@ pub fn insert(tx: &mut Tx<'_>, batch: &Batch) -> QueryResult<bool> {
     if !claim(tx, batch)? {
         return Ok(false);
     }
-    copy(tx, &batch.events)?;
+    let alike = alike(&batch.events);
+    copy(tx, &alike)?;
     // Every writer locks rows in one order, by table and by key: no two of them can wait for each other.
     for (interval, statement) in [(Interval::Hour, UPSERT_HOURLY), (Interval::Day, UPSERT_DAILY)] {
-        let sums: Vec<_> = summed(&batch.events, interval).into_iter().collect();
+        let sums: Vec<_> = summed(&alike, interval).into_iter().collect();
         for sums in sums.chunks(MAX_ROWS) {
             upsert(tx, statement, sums)?;
         }
     }
     let mut used: HashMap<&KeyId, Timestamp> = HashMap::new();
-    for event in &batch.events {
-        let last = used.entry(&event.subject.key).or_insert(event.at);
-        *last = event.at.max(*last);
+    for kind in &alike {
+        let last = used.entry(&kind.first.subject.key).or_insert(kind.last);
+        *last = kind.last.max(*last);
     }
     let mut used: Vec<_> = used.into_iter().map(|(key, at)| (key.clone(), at)).collect();
     used.sort_unstable();
@@ -92,16 +99,22 @@ struct Row<'a> {
     tags: &'a [String],
     credits_spent: i64,
     request_id: &'a RequestId,
+    times: Option<Vec<Timestamp>>,
+    request_ids: Option<Vec<&'a str>>,
+    credits: Option<Vec<i64>>,
 }
 
-fn copy(tx: &mut Tx<'_>, events: &[Verification]) -> QueryResult<()> {
-    let rows: Vec<_> = events.iter().map(row_of).collect();
+/// Verifications that are alike share a row (see the migration `packed_verifications`).
+fn copy(tx: &mut Tx<'_>, alike: &[Alike<'_>]) -> QueryResult<()> {
+    let rows: Vec<_> = alike.iter().map(row_of).collect();
     diesel::copy_from(verifications::table).from_insertable(rows).execute(tx.connection)?;
     Ok(())
 }
 
-fn row_of(event: &Verification) -> Row<'_> {
-    let subject = &event.subject;
+fn row_of<'a>(alike: &Alike<'a>) -> Row<'a> {
+    let (event, subject) = (alike.first, &alike.first.subject);
+    let several = alike.events.len() > 1;
+    let each = || alike.events.iter();
     Row {
         at: event.at,
         workspace_id: &subject.workspace,
@@ -111,33 +124,75 @@ fn row_of(event: &Verification) -> Row<'_> {
         external_id: subject.owner.as_ref().map(|(_, external_id)| external_id.as_str()),
         outcome: event.outcome.code(),
         tags: &event.tags,
-        credits_spent: event.credits_spent,
+        credits_spent: alike.sum.credits_spent,
         request_id: &event.request,
+        times: several.then(|| each().map(|event| event.at).collect()),
+        request_ids: several.then(|| each().map(|event| event.request.as_str()).collect()),
+        credits: (several && alike.sum.credits_spent > 0).then(|| each().map(|event| event.credits_spent).collect()),
     }
 }
 
 /// What a row of sums is about, in the order of the tables' keys.
 type Series<'a> = (&'a WorkspaceId, Timestamp, [u8; digest::SHA256_OUTPUT_LEN]);
 
-/// The events of one row of sums: the first of them, its tags in order, how many there are, and the credits that they spent.
+/// The events of one row of sums: one of them, their tags in order, how many there are, and the credits that they spent.
+#[derive(Clone)]
 struct Sum<'a> {
     event: &'a Verification,
     tags: Vec<&'a str>,
+    series: [u8; digest::SHA256_OUTPUT_LEN],
     count: i64,
     credits_spent: i64,
 }
 
-/// Sums of events by what they are about and by the interval that they lie in.
-fn summed(events: &[Verification], interval: Interval) -> BTreeMap<Series<'_>, Sum<'_>> {
-    let mut sums: BTreeMap<Series<'_>, Sum<'_>> = BTreeMap::new();
+/// Events of one key with one outcome and the same tags, all of the same hour.
+struct Alike<'a> {
+    first: &'a Verification,
+    events: Vec<&'a Verification>,
+    /// When the last of them was.
+    last: Timestamp,
+    sum: Sum<'a>,
+}
+
+/// Gathers events that are alike. A batch has many events of few keys, so what is costly (a row, the series, which is a hash) is
+/// made once for each kind of event, not once for each event.
+fn alike(events: &[Verification]) -> Vec<Alike<'_>> {
+    let mut places: HashMap<(usize, Outcome, &[String], i64), usize> = HashMap::new();
+    let mut kinds: Vec<Alike<'_>> = Vec::new();
     for event in events {
-        let mut tags: Vec<&str> = event.tags.iter().map(String::as_str).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        let series = (&event.subject.workspace, interval.start(event.at), series(event, &tags));
-        let sum = sums.entry(series).or_insert(Sum { event, tags, count: 0, credits_spent: 0 });
-        sum.count = sum.count.saturating_add(1);
-        sum.credits_spent = sum.credits_spent.saturating_add(event.credits_spent);
+        let hour = event.at.timestamp().div_euclid(SECONDS_OF_AN_HOUR);
+        let kind = (Arc::as_ptr(&event.subject).addr(), event.outcome, event.tags.as_slice(), hour);
+        let place = *places.entry(kind).or_insert_with(|| {
+            let mut tags: Vec<&str> = event.tags.iter().map(String::as_str).collect();
+            tags.sort_unstable();
+            tags.dedup();
+            let sum = Sum { event, series: series(event, &tags), tags, count: 0, credits_spent: 0 };
+            kinds.push(Alike { first: event, events: Vec::new(), last: event.at, sum });
+            kinds.len().saturating_sub(1)
+        });
+        if let Some(alike) = kinds.get_mut(place) {
+            alike.events.push(event);
+            alike.last = event.at.max(alike.last);
+            alike.sum.count = alike.sum.count.saturating_add(1);
+            alike.sum.credits_spent = alike.sum.credits_spent.saturating_add(event.credits_spent);
+        }
+    }
+    kinds
+}
+
+/// Sums by what they are about and by the interval that they lie in, which is an hour or consists of hours.
+fn summed<'a>(alike: &[Alike<'a>], interval: Interval) -> BTreeMap<Series<'a>, Sum<'a>> {
+    let mut sums: BTreeMap<Series<'_>, Sum<'_>> = BTreeMap::new();
+    for Alike { sum, .. } in alike {
+        let series = (&sum.event.subject.workspace, interval.start(sum.event.at), sum.series);
+        match sums.entry(series) {
+            Entry::Vacant(free) => drop(free.insert(sum.clone())),
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.count = known.count.saturating_add(sum.count);
+                known.credits_spent = known.credits_spent.saturating_add(sum.credits_spent);
+            }
+        }
     }
     sums
 }

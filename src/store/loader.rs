@@ -12,6 +12,7 @@ use crate::store::pulse::Pulse;
 use crate::store::root_keys;
 use crate::store::shift::Shift;
 use crate::store::snapshot;
+use crate::store::snapshot::SharedIds;
 use crate::store::snapshot::Snapshot;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
@@ -106,6 +107,7 @@ fn repeat(error: &Error) -> Error {
 }
 
 fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>, pulse: &Arc<Pulse>) {
+    let mut shared = SharedIds::default();
     // The sender is gone when nobody can ask any more.
     while let Some(first) = (!pulse.is_left_behind()).then(|| wanted.recv().ok()).flatten() {
         let mut batch = vec![first];
@@ -114,11 +116,11 @@ fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>, pulse: &Arc<Pulse>) {
         }
         // Whoever gave up is not asked for: after a time without a database that may be everybody.
         batch.retain(|wanted| !wanted.is_given_up());
-        serve(db, cache, batch, pulse);
+        serve(db, cache, batch, &mut shared, pulse);
     }
 }
 
-fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, pulse: &Arc<Pulse>) {
+fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, shared: &mut SharedIds, pulse: &Arc<Pulse>) {
     let mut keys: HashMap<WorkspaceId, HashMap<Hash, Vec<Answer<Snapshot>>>> = HashMap::new();
     let mut root_keys: HashMap<Hash, Vec<Answer<Authenticated>>> = HashMap::new();
     for wanted in batch {
@@ -133,7 +135,7 @@ fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, pulse: &Arc<Pulse>) {
         load_root_keys(db, cache, root_keys, pulse);
     }
     for (workspace, wanted) in keys {
-        load_keys(db, cache, &workspace, wanted, pulse);
+        load_keys(db, cache, &workspace, wanted, shared, pulse);
     }
 }
 
@@ -142,11 +144,12 @@ fn load_keys(
     cache: &Cache,
     workspace: &WorkspaceId,
     wanted: HashMap<Hash, Vec<Answer<Snapshot>>>,
+    shared: &mut SharedIds,
     pulse: &Arc<Pulse>,
 ) {
     let begun = cache.begin();
     let hashes: Vec<_> = wanted.keys().copied().collect();
-    let found = db.read_as(pulse, |tx| Ok(snapshot::load_all(tx, workspace, &hashes)?));
+    let found = db.read_as(pulse, |tx| Ok(snapshot::load_all(tx, workspace, &hashes, shared)?));
     let found: std::result::Result<HashMap<_, _>, _> = found
         .map(|found| found.into_iter().map(|(hash, snapshot)| (hash, Arc::new(snapshot))).collect())
         .map_err(Arc::new);
@@ -170,7 +173,7 @@ fn load_root_keys(db: &Db, cache: &Cache, wanted: HashMap<Hash, Vec<Answer<Authe
         .map(|(read, found)| {
             let authenticated = found.into_iter().map(|(hash, root_key, workspace)| {
                 let grants = Arc::new(Grants::of(&root_key.permissions));
-                (hash, Arc::new(Authenticated { root_key, workspace, grants, read }))
+                (hash, Arc::new(Authenticated::new(root_key, workspace, grants, read)))
             });
             authenticated.collect()
         })

@@ -45,9 +45,11 @@ impl Shift {
         Ok(Self { name, statement, work, duty, hanging })
     }
 
-    /// Relieves the thread if the database has been silent to it for too long. Costs next to nothing where it has not.
+    /// Relieves the thread if the database has been silent to it for too long. Costs next to nothing where it has not, and
+    /// waits for nobody.
     pub(in crate::store) fn relieve_if_overdue(&self) {
-        let mut duty = self.duty.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else looks at this moment: that will do.
+        let Ok(mut duty) = self.duty.try_lock() else { return };
         if !duty.pulse.is_overdue() || !self.hanging.begin() {
             return;
         }

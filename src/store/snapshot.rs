@@ -30,6 +30,7 @@ use diesel::QueryDsl;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A key as verification sees it, parsed.
@@ -38,11 +39,11 @@ pub struct Snapshot {
     /// The key.
     pub key: Key,
     /// Its live owner.
-    pub identity: Option<Identity>,
+    pub identity: Option<Box<Identity>>,
     /// What it holds.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// Every slug that it holds, sorted: what answers show.
-    pub slugs: Vec<String>,
+    pub slugs: Box<[String]>,
     /// Its balance, refills that are due not counted; `None` is unlimited.
     pub credits: Option<Credits>,
     /// Its rate limits and those of its live owner.
@@ -92,7 +93,12 @@ macro_rules! columns {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> QueryResult<Vec<(Hash, Snapshot)>> {
+pub fn load_all(
+    tx: &mut Tx<'_>,
+    workspace: &WorkspaceId,
+    hashes: &[Hash],
+    shared: &mut SharedIds,
+) -> QueryResult<Vec<(Hash, Snapshot)>> {
     let hashes: Vec<_> = hashes.iter().map(Hash::as_bytes).collect();
     let rows: Vec<(Vec<u8>, Row)> = live_keys!()
         .filter(keys::workspace_id.eq(workspace))
@@ -102,7 +108,32 @@ pub fn load_all(tx: &mut Tx<'_>, workspace: &WorkspaceId, hashes: &[Hash]) -> Qu
         .load(tx.connection)?;
     let read = tx.read_at();
     let named = rows.into_iter().filter_map(|(hash, row)| Some((Hash::from_bytes(hash.try_into().ok()?), row)));
-    named.map(|(hash, row)| snapshot(read, row).map(|found| (hash, found))).collect()
+    let mut share = |(mut key, identity, access, entries, credits, limits): Row| {
+        shared.share(workspace, &mut key);
+        (key, identity, access, entries, credits, limits)
+    };
+    named.map(|(hash, row)| snapshot(read, share(row)).map(|found| (hash, found))).collect()
+}
+
+/// Ids that very many keys have in common, so that those which are remembered share one text of each.
+#[derive(Debug, Default)]
+pub struct SharedIds(HashSet<ApiId>);
+
+impl SharedIds {
+    /// APIs whose ids are shared at a time.
+    const MOST: usize = 10_000;
+
+    fn share(&mut self, workspace: &WorkspaceId, key: &mut Key) {
+        key.workspace_id = workspace.clone();
+        if let Some(known) = self.0.get(&key.api_id) {
+            key.api_id = known.clone();
+            return;
+        }
+        if self.0.len() >= Self::MOST {
+            self.0.clear();
+        }
+        self.0.insert(key.api_id.clone());
+    }
 }
 
 /// The live key of a live API with this hash.
@@ -193,13 +224,12 @@ fn snapshot(read: ReadAt, (key, identity, access, entries, credits, limits): Row
     let list = AddressList::parse(&entries).map_err(|index| {
         diesel::result::Error::DeserializationError(format!("ip_whitelist[{index}] is malformed").into())
     })?;
-    let slugs = access.slugs();
     let subject = Arc::new(Subject::of(&key, identity.as_ref()));
     Ok(Snapshot {
         key,
-        identity,
-        access,
-        slugs,
+        identity: identity.map(Box::new),
+        slugs: access.slugs().into(),
+        access: access.shared(),
         subject,
         credits,
         limits,

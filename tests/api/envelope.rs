@@ -382,9 +382,8 @@ static PANICKING: Operation = Operation {
 fn a_panic_is_a_500_in_the_envelope_and_the_server_lives_on() {
     let world = World::new();
     let app = Arc::clone(&world.server.app);
-    let error_docs_base = app.settings.error_docs_base();
     let contract = Contract::compile(docs::openapi_yaml()).unwrap();
-    let state = web::Data::new(State { app, contract, error_docs_base });
+    let state = web::Data::new(State::new(app, contract));
     actix_web::rt::System::new().block_on(async move {
         let resource = web::resource("/v2/apis.listApis").app_data(&PANICKING).route((PANICKING.serve)());
         let routes = actix_web::App::new()

@@ -197,13 +197,13 @@ impl KeyPast {
         let list = AddressList::parse(&list).ok().filter(|list| !list.is_empty());
         Snapshot {
             subject: Arc::new(Subject::of(&key, identity.as_ref())),
-            access: self.access(state),
-            slugs: Vec::new(),
+            access: self.access(state).shared(),
+            slugs: Box::default(),
             credits: None,
             limits: Limits::default(),
             ip_whitelist: list,
             read: ReadAt::default(),
-            identity,
+            identity: identity.map(Box::new),
             key,
         }
     }

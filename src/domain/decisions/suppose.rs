@@ -6,6 +6,7 @@ use crate::model::permission::RoleSlugs;
 use crate::model::root_key::RootKey;
 use crate::store::snapshot::Snapshot;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Changes that are supposed. What is taken away goes first, so that what is given wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Suppose {
     /// A key as it would be, at the moment that it is judged at.
     #[must_use]
     pub fn key(&self, mut snapshot: Snapshot, now: Timestamp) -> Snapshot {
-        let access = &mut snapshot.access;
+        let access = Arc::make_mut(&mut snapshot.access);
         for name in &self.remove_roles {
             access.roles.remove(name);
             access.owner_roles.remove(name);
@@ -44,7 +45,7 @@ impl Suppose {
             slugs.retain(|slug| !revoked.contains(slug));
         }
         access.direct.extend(self.grant.iter().cloned());
-        snapshot.slugs = snapshot.access.slugs();
+        snapshot.slugs = snapshot.access.slugs().into();
         if let Some(enabled) = self.enabled {
             snapshot.key.enabled = enabled;
         }
@@ -143,9 +144,9 @@ mod tests {
         let access: Access = serde_json::from_str(access).unwrap();
         Snapshot {
             subject: Arc::new(Subject::of(&key, None)),
-            identity: Some(owner),
-            slugs: access.slugs(),
-            access,
+            identity: Some(Box::new(owner)),
+            slugs: access.slugs().into(),
+            access: access.shared(),
             credits: None,
             limits: Limits::default(),
             ip_whitelist: None,
@@ -176,7 +177,7 @@ mod tests {
         let suppose = Suppose { revoke: strings(&["a"]), ..Suppose::default() };
         let after = suppose.key(snapshot(ALL_ROUTES), now);
         assert_eq!(after.access.routes("a"), []);
-        assert_eq!(after.slugs, ["b", "c"]);
+        assert_eq!(*after.slugs, ["b", "c"]);
         let both = Suppose { grant: strings(&["a"]), ..suppose };
         assert_eq!(both.key(snapshot(ALL_ROUTES), now).access.routes("a"), [Route::Direct]);
     }
@@ -190,7 +191,7 @@ mod tests {
             ..Suppose::default()
         };
         let after = suppose.key(snapshot(ALL_ROUTES), now);
-        assert_eq!(after.slugs, ["a", "c", "d"]);
+        assert_eq!(*after.slugs, ["a", "c", "d"]);
         assert_eq!(after.access.routes("a"), [Route::Direct, Route::Owner, Route::OwnerRole("s".to_owned())]);
         assert_eq!(after.access.routes("d"), [Route::Role("t".to_owned())]);
     }

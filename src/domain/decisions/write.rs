@@ -103,10 +103,7 @@ fn audit(tx: &mut Tx<'_>, taken: &Taken, denied: &KeptRootKey, record: &Decision
     }
     let name = description.credential.name.clone();
     let origin = Origin {
-        actor: Actor::RootKey {
-            id: RootKeyId::from_text(id),
-            name: name.clone().unwrap_or_else(|| "root key".to_owned()),
-        },
+        actor: Actor::RootKey { id: RootKeyId::from_text(id), name: name.as_deref().unwrap_or("root key").into() },
         address: denied.address,
         user_agent: denied.user_agent.clone(),
         request_id: taken.first.clone(),

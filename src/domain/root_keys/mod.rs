@@ -200,7 +200,7 @@ pub async fn authenticate(
 ) -> Result<Arc<Authenticated>, (Error, Option<Arc<Authenticated>>)> {
     let known = match cache.root_key(bearer) {
         Some(known) => Some(known),
-        None => loader.root_key(bearer).await.map_err(|error| (error, None))?,
+        None => Box::pin(loader.root_key(bearer)).await.map_err(|error| (error, None))?,
     };
     let authenticated = known.ok_or_else(|| (unknown_bearer(), None))?;
     match admit(&authenticated.root_key, &authenticated.workspace, now) {

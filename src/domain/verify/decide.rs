@@ -125,8 +125,8 @@ mod tests {
             subject,
             key,
             identity: None,
-            slugs: access.slugs(),
-            access,
+            slugs: access.slugs().into(),
+            access: access.shared(),
             credits: None,
             limits: Limits::default(),
             ip_whitelist: None,
@@ -142,12 +142,12 @@ mod tests {
         let faults: [(Spoil, Outcome); 5] = [
             (|snapshot, _| snapshot.key.enabled = false, Outcome::Disabled),
             (|snapshot, now| snapshot.key.expires_at = Some(now), Outcome::Expired),
-            (|snapshot, now| snapshot.identity = Some(disabled_owner(now)), Outcome::Forbidden),
+            (|snapshot, now| snapshot.identity = Some(Box::new(disabled_owner(now))), Outcome::Forbidden),
             (
                 |snapshot, _| snapshot.ip_whitelist = Some(AddressList::parse(&["192.0.2.1"]).unwrap()),
                 Outcome::Forbidden,
             ),
-            (|snapshot, _| snapshot.access = Access::default(), Outcome::InsufficientPermissions),
+            (|snapshot, _| snapshot.access = Arc::default(), Outcome::InsufficientPermissions),
         ];
         let query = Expression::parse("docs.read AND docs.write").unwrap();
         let question =

@@ -111,7 +111,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
         Known::Present(snapshot) => Some(snapshot),
         Known::Absent => None,
-        Known::Unknown => means.loader.key(&caller.workspace, &hash).await?,
+        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
+        Known::Unknown => Box::pin(means.loader.key(&caller.workspace, &hash)).await?,
     };
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
@@ -151,10 +152,10 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
         let presented = Arc::new(request.key);
         let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
-        snapshot = match imported::find(db, &caller.workspace, migration, &presented).await? {
+        snapshot = match Box::pin(imported::find(db, &caller.workspace, migration, &presented)).await? {
             Found::Nothing => None,
             Found::Pending(found) if query.is_ok() && known(&found) => {
-                imported::bind(db, caller, origin, found.key, migration, &presented).await?
+                Box::pin(imported::bind(db, caller, origin, found.key, migration, &presented)).await?
             }
             Found::Bound(found) | Found::Pending(found) => Some(found),
         }
@@ -231,7 +232,10 @@ async fn consume(
         return Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits, explanation: None });
     }
     let limited = snapshot.credits.is_some();
-    let spent = if limited { means.ledger.spend(&snapshot.key.id, cost).await? } else { Spent::Unlimited };
+    let spent = match limited {
+        true => Box::pin(means.ledger.spend(&snapshot.key.id, cost)).await?,
+        false => Spent::Unlimited,
+    };
     let (reason, credits) = match spent {
         Spent::Unlimited => (Reason::Passed, None),
         Spent::Left(left) => (Reason::Passed, Some(left)),
@@ -242,7 +246,7 @@ async fn consume(
     if admitted {
         tokens.keep();
     } else {
-        tokens.give_back().await;
+        Box::pin(tokens.give_back()).await;
     }
     let limits = limits::evaluated(planned, &decision, admitted);
     Ok(Verified { verdict, snapshot: Some(snapshot), credits, limits, explanation: None })
@@ -253,7 +257,7 @@ async fn balance(means: Means<'_>, snapshot: &Snapshot) -> Result<Option<i64>> {
     if snapshot.credits.is_none() {
         return Ok(None);
     }
-    Ok(match means.ledger.spend(&snapshot.key.id, 0).await? {
+    Ok(match Box::pin(means.ledger.spend(&snapshot.key.id, 0)).await? {
         Spent::Left(balance) | Spent::Refused(balance) => Some(balance),
         Spent::Unlimited => None,
     })

@@ -14,6 +14,7 @@ use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::KeyId;
 use crate::model::id::MigrationId;
+use crate::model::identity::Identity;
 use crate::model::meta::Meta;
 use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
@@ -159,7 +160,7 @@ impl Serialize for VerifyKeyResponse {
             roles: snapshot.into_iter().flat_map(|snapshot| snapshot.access.roles.keys().map(String::as_str)).collect(),
             identity: snapshot.and_then(|snapshot| {
                 let limits = snapshot.limits.of_identity_alone();
-                snapshot.identity.as_ref().map(|identity| OwnerResponse::new(identity.clone(), limits))
+                snapshot.identity.as_ref().map(|identity| OwnerResponse::new(Identity::clone(identity), limits))
             }),
             credits: verified.credits,
             ratelimits: verified.limits.iter().map(EvaluatedView::from).collect(),

@@ -6,8 +6,10 @@ mod slots;
 use crate::authz::grants::Grants;
 use crate::metrics::CacheState;
 use crate::model::change::Change;
+use crate::model::clock::Timestamp;
 use crate::model::decision::DataAge;
 use crate::model::id::WorkspaceId;
+use crate::model::origin::Actor;
 use crate::model::root_key::RootKey;
 use crate::model::secret::Hash;
 use crate::model::workspace::Workspace;
@@ -24,6 +26,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -53,8 +56,29 @@ pub struct Authenticated {
     pub workspace: Workspace,
     /// What it holds.
     pub grants: Arc<Grants>,
+    /// The root key as the audit log names it.
+    pub actor: Actor,
     /// When it was read.
     pub read: ReadAt,
+    /// The second in which its use was last noted.
+    used_s: AtomicI64,
+}
+
+impl Authenticated {
+    /// Readies a root key.
+    #[must_use]
+    pub fn new(root_key: RootKey, workspace: Workspace, grants: Arc<Grants>, read: ReadAt) -> Self {
+        let name = root_key.name.as_deref().unwrap_or("root key").into();
+        let actor = Actor::RootKey { id: root_key.id.clone(), name };
+        Self { root_key, workspace, grants, actor, read, used_s: AtomicI64::new(0) }
+    }
+
+    /// Whether this is the first use in its second. Only that one is noted: the second is what `lastUsedAt` is good for.
+    #[must_use]
+    pub fn is_first_use(&self, at: Timestamp) -> bool {
+        let second = at.timestamp();
+        self.used_s.load(Ordering::Relaxed) != second && self.used_s.swap(second, Ordering::Relaxed) != second
+    }
 }
 
 /// The name of a key: its hash in its workspace. Of the workspace a hash will do, since who finds a key compares it.

@@ -246,7 +246,7 @@ fn an_orderly_stop_writes_everything() {
     let key = world.key(&world.api(), json!({}));
     (0..40).for_each(|_| drop(world.verify(&key.plaintext)));
     server.stop();
-    let count = world.rows("SELECT count(*) AS count FROM verifications WHERE workspace_id = $ws");
+    let count = world.rows("SELECT count(*) AS count FROM verification_events WHERE workspace_id = $ws");
     assert_eq!(count, [json!({"count": 40})]);
     assert!(!world.rows("SELECT 1 AS one FROM keys WHERE workspace_id = $ws AND last_used_at IS NOT NULL").is_empty());
     assert_sums_are_those_of_the_events(&server.database);

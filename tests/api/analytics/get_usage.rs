@@ -63,7 +63,7 @@ fn every_verdict_on_a_known_key_counts_with_its_tags() {
         assert_eq!((&only["total"], &only[outcome]), (&json!(1), &json!(1)), "{outcome}");
     }
     assert_eq!(summed(&world.admin, json!({"tags": ["b", "c"]}), range)["total"], json!(0));
-    let stored = world.rows("SELECT DISTINCT tags FROM verifications WHERE workspace_id = $ws");
+    let stored = world.rows("SELECT DISTINCT tags FROM verification_events WHERE workspace_id = $ws");
     assert_eq!(stored, [json!({"tags": ["b", "a", "b"]})], "as they were sent");
     assert_sums_are_those_of_the_events(&server.database);
 }

@@ -86,7 +86,7 @@ fn assert_sums_are_those_of_the_events(database: &str) {
         let events = format!(
             "SELECT workspace_id, date_trunc('{unit}', at, 'UTC'), api_id, key_id, external_id, outcome, \
             ARRAY(SELECT DISTINCT t COLLATE \"C\" FROM unnest(tags) t ORDER BY 1), count(*), sum(credits_spent) \
-            FROM verifications GROUP BY 1, 2, 3, 4, 5, 6, 7"
+            FROM verification_events GROUP BY 1, 2, 3, 4, 5, 6, 7"
         );
         let differ = format!("(({sums}) EXCEPT ALL ({events})) UNION ALL (({events}) EXCEPT ALL ({sums}))");
         assert_eq!(postgres::rows(database, &differ), Vec::<Value>::new(), "{table}");

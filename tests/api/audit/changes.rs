@@ -177,12 +177,12 @@ fn a_batch_writes_rows_of_many_origins_each_in_its_own_moment() {
     let at = world.server.clock.now() - chrono::Duration::minutes(5);
     let workspace = world.workspace.clone();
     let request_id = RequestId::generate();
+    let actor = Actor::RootKey { id: RootKeyId::from_text("root_1"), name: "writer".into() };
     let origin = Origin {
-        actor: Actor::RootKey { id: RootKeyId::from_text("root_1"), name: "writer".to_owned() },
         address: Some("192.0.2.7".parse().unwrap()),
         user_agent: Some("curl".to_owned()),
         request_id: request_id.clone(),
-        ignored: Ignored::default(),
+        ..Origin::local(actor)
     };
     let server = world.server;
     server

@@ -283,7 +283,8 @@ fn sigterm_under_load_loses_no_event() {
     let database = postgres::fresh_database();
     let node = Node::start(&database, "");
     let count = || {
-        let rows = postgres::rows(&database, "SELECT count(*) AS count FROM verifications WHERE outcome = 'VALID'");
+        let rows =
+            postgres::rows(&database, "SELECT count(*) AS count FROM verification_events WHERE outcome = 'VALID'");
         usize::try_from(rows[0]["count"].as_i64().unwrap()).unwrap()
     };
     let (over, answered) = (AtomicBool::new(false), Mutex::new((0_usize, 0_usize)));

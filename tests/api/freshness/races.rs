@@ -21,6 +21,7 @@ use keyward::domain::root_keys;
 use keyward::model::secret::Hash;
 use keyward::store;
 use keyward::store::cache::Authenticated;
+use keyward::store::snapshot::SharedIds;
 use keyward::store::snapshot::Snapshot;
 use keyward::store::tx::ReadAt;
 use serde_json::json;
@@ -29,7 +30,9 @@ use std::thread;
 
 /// What the database says of a key now.
 fn read(world: &World<'_>, hash: &Hash) -> Option<Arc<Snapshot>> {
-    let load = |tx: &mut store::tx::Tx<'_>| Ok(store::snapshot::load_all(tx, &world.workspace, &[*hash])?);
+    let load = |tx: &mut store::tx::Tx<'_>| {
+        Ok(store::snapshot::load_all(tx, &world.workspace, &[*hash], &mut SharedIds::default())?)
+    };
     let found = world.server.app.db.read_now(load).unwrap();
     found.into_iter().next().map(|(_, snapshot)| Arc::new(snapshot))
 }
@@ -39,7 +42,7 @@ fn read_root_key(server: &Server, hash: &Hash) -> Arc<Authenticated> {
     let found = server.app.db.read_now(|tx| Ok(store::root_keys::authenticate_all(tx, &[*hash])?)).unwrap();
     let (_, root_key, workspace) = found.into_iter().next().unwrap();
     let grants = Arc::new(Grants::of(&root_key.permissions));
-    Arc::new(Authenticated { root_key, workspace, grants, read: ReadAt::default() })
+    Arc::new(Authenticated::new(root_key, workspace, grants, ReadAt::default()))
 }
 
 #[test]
