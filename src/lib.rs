@@ -118,14 +118,19 @@
 //!   usage             `analytics.getUsage` (contract/analytics.md, decisions.md "Additions"), and the upkeep of its tables.
 //!   workspaces        Workspaces, which the operator makes.
 //!   decisions/        Decisions: every denial as a record that explains itself (decisions.md "Additions").
+//!     class           What makes denials identical: all that their record would say, looked at in place, before anything is kept of it.
 //!     describe        A verdict in words: pure, the one way from a verdict and what it was made on to what records, simulations and answers say.
+//!     explain         `decisions.explain`: the record of a request, as far as the reader may know it (decisions.md "Additions").
 //!     foresee         What a verification, or a call with a root key, would be told: the checks of the real one, in their order, on what was read
+//!     list            `decisions.listDecisions` (decisions.md "Additions").
 //!     past            What a verdict depended on: all facts as they are now, with the rows of the audit log by which they became so.
+//!     record          Denials on their way into records: gathered in memory, identical ones together, written in batches off the request's path.
 //!     remedy          The smallest change that would have let a request through: in words, as a request, as a command.
 //!     replay          The request of a record, asked again: would it pass now, since when, and through which changes.
 //!     simulate        `decisions.simulate`: what would be decided if something were otherwise (decisions.md "Additions").
 //!     suppose         What if: the changes that a simulation supposes, made to what was read of a key, an owner or a root key. Pure.
 //!     tell            Changes of the past as people read them.
+//!     write           Writing gathered denials: what is known of strangers is looked up, verdicts are put into words, attempts are audited.
 //!     history/        What the audit log tells of a verdict: since when it is what it is, which change made it so, and what came before. Pure: the
 //!       tests         The history of verdicts, on lists of rows as the store writes them.
 //!   keys/             Keys (contract/keys.md): making, reading, changing, replacing and deleting them.
@@ -159,6 +164,7 @@
 //!   call              What a handler gets beside the request's fields, and what it gives back.
 //!   client            The client's address: the peer's, or what trusted proxies say of it, counted from the right (decisions.md #34).
 //!   contract          The contract at run time: request validators compiled from `openapi.yaml`, and violations in plain words.
+//!   denied            Denied calls on their way into records, and the credentials that a request carries beside the one that counts.
 //!   envelope          The envelope of a success: `meta`, `data` (all operations but one), and `pagination` for lists.
 //!   observe           Around every request: its id, the bound on its header, one log line, its metrics.
 //!   operations        THE TABLE of operations: wire name, permissions, handler. Routing, authorization, the tests and the README come from it.
@@ -178,6 +184,8 @@
 //!     list_keys       `apis.listKeys`.
 //!     update          `apis.updateApi`.
 //!   decisions/        `decisions.*` on the wire.
+//!     explain         `decisions.explain`.
+//!     list_decisions  `decisions.listDecisions`.
 //!     simulate        `decisions.simulate`.
 //!   docs/             The documentation that the server serves about itself: error pages, API reference, OpenAPI file. It asks for no root key.
 //!     accept          Does the reader want Markdown or HTML? (RFC 9110, section 12.5.1.)
@@ -290,6 +298,7 @@
 //!   counters          Counters of limiters in memory, as they outlive the process.
 //!   credits           Balances of limited keys, as the control plane sets them. Spends are the ledger's.
 //!   database          The pool, and the one blocking hop: a request goes to the database once, by `read` or by `write`.
+//!   decisions         Records of denials: written in batches, found by any of their requests.
 //!   events            Events of verifications, written in batches: the events, their sums by hour and by day, and when keys were last used, in
 //!   health            What `doctor` wants to know of the database.
 //!   history           What verdicts depend on, as it is now and as the audit log tells of it: also of keys, owners, roles and permissions that are
@@ -303,7 +312,7 @@
 //!   namespaces        Namespaces of rate limits.
 //!   nodes             Servers on this database, by the database's own clock.
 //!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
-//!   partitions        Upkeep of the tables of usage: partitions made ahead of their days and dropped after them, old sums deleted.
+//!   partitions        Upkeep of the tables of usage and decisions: partitions made ahead of their days and dropped after them, old sums deleted.
 //!   permissions       Permissions.
 //!   pool              The pool: so many places, each with one connection at most. One that has rested is tested before it is used; one that was
 //!   pulse             Whether the database still answers whoever works with it. libpq waits for an answer for ever, and nobody else can end that
@@ -313,6 +322,7 @@
 //!   sealed_keys       Sealed copies of recoverable keys.
 //!   shift             A thread that works through a queue with a connection of its own, and is relieved by another one when the database never
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
+//!   strangers         Credentials that were not found: what can be said of them afterwards.
 //!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
 //!   usage             Usage: sums of verifications by hour and by day.
 //!   workspaces        Workspaces.

@@ -157,7 +157,6 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
             "identities" => identities(operation, scene),
             "rootKeys" | "workspace" => root_keys(operation, scene),
             "migrations" => migrations(operation, scene),
-            "decisions" => decisions(operation, scene),
             "ratelimit" => ratelimits(operation, scene),
             "decisions" => records(operation, scene),
             _ => missing(other),
@@ -238,16 +237,6 @@ fn root_key_elsewhere(scene: &Scene<'_>, operation: &Operation, fixture: &Fixtur
     }
 }
 
-// ---- decisions.*
-
-fn decisions(operation: &Operation, scene: &Scene<'_>) -> Fixture {
-    let body = match operation.name {
-        "decisions.simulate" => json!({"keyId": scene.key.id}),
-        other => missing(other),
-    };
-    Fixture { rule: Rule::Everywhere, body, also: operation.also }
-}
-
 // ---- migrations.*
 
 fn migrations(operation: &Operation, _scene: &Scene<'_>) -> Fixture {
@@ -288,6 +277,7 @@ fn records(operation: &Operation, scene: &Scene<'_>) -> Fixture {
     let (rule, body) = match operation.name {
         "decisions.explain" => (Rule::Record, json!({"requestId": scene.denied})),
         "decisions.listDecisions" => (Rule::Everywhere, json!({})),
+        "decisions.simulate" => (Rule::Everywhere, json!({"keyId": scene.key.id})),
         other => missing(other),
     };
     Fixture { rule, body, also: operation.also }
@@ -319,6 +309,7 @@ fn concrete(operation: &Operation, fixture: &Fixture, [api, identity, root_key, 
         Resource::RootKey => root_key,
         Resource::Ratelimit => namespace,
         Resource::Rbac if fixture.rule != Rule::Everywhere => "*",
+        Resource::Decision if fixture.rule == Rule::Verifies => "*",
         Resource::Api | Resource::Rbac | Resource::Portal | Resource::Decision | Resource::AuditLog => api,
     };
     needed(operation, fixture).iter().map(|action| action.on(id(action))).collect()
@@ -454,8 +445,9 @@ fn the_right_permissions_for_another_resource_do_not_suffice() {
                 elsewhere.ok(operation.name, fixture.body);
             }
             Rule::Verifies => {
-                let data = elsewhere.ok(operation.name, fixture.body);
-                assert_eq!(data, json!({"valid": false, "code": "NOT_FOUND"}));
+                let mut body = fixture.body;
+                body["explain"] = json!(false);
+                assert_eq!(elsewhere.ok(operation.name, body), json!({"valid": false, "code": "NOT_FOUND"}));
             }
         }
     }

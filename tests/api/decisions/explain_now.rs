@@ -188,12 +188,14 @@ fn states_of_the_key_its_owner_and_its_api() {
     let off = update(json!({"enabled": false}));
     let id = scene.denied(json!({}), "DISABLED");
     is_change(&scene.explain(&id)["before"][0], &off, "key.update", "`enabled` was true and became false");
-    allowed_since(&scene.explain(&id), &update(json!({"enabled": true})), "key.update", "became true");
+    let on = update(json!({"enabled": true}));
+    allowed_since(&scene.explain(&id), &on, "key.update", "became true");
 
     let off = owner(false);
     let id = scene.denied(json!({}), "FORBIDDEN");
     is_change(&scene.explain(&id)["before"][0], &off, "identity.update", "owner `acme`: `enabled` was true");
-    allowed_since(&scene.explain(&id), &owner(true), "identity.update", "became true");
+    let on = owner(true);
+    allowed_since(&scene.explain(&id), &on, "identity.update", "became true");
     // Another owner will do, too.
     owner(false);
     let id = scene.denied(json!({}), "FORBIDDEN");
@@ -203,7 +205,8 @@ fn states_of_the_key_its_owner_and_its_api() {
     let listed = list(json!(["192.0.2.1"]));
     let id = scene.denied(json!({"clientIp": "192.0.2.7"}), "FORBIDDEN");
     is_change(&scene.explain(&id)["before"][0], &listed, "api.update", "`ipWhitelist` got `192.0.2.1`");
-    allowed_since(&scene.explain(&id), &list(json!(["192.0.2.0/24"])), "api.update", "`ipWhitelist`");
+    let listed = list(json!(["192.0.2.0/24"]));
+    allowed_since(&scene.explain(&id), &listed, "api.update", "`ipWhitelist`");
 }
 
 #[test]
@@ -353,7 +356,8 @@ fn states_of_a_root_key_and_its_workspace() {
     scene.hour();
     let denied = refused(&client, "apis.listApis", json!({}), "unkey/authorization/key_disabled");
     is_change(&scene.explain(&denied)["before"][0], &off, "rootKey.update", "`enabled` was true and became false");
-    allowed_since(&scene.explain(&denied), &switch(true), "rootKey.update", "became true");
+    let on = switch(true);
+    allowed_since(&scene.explain(&denied), &on, "rootKey.update", "became true");
 
     let workspace = |enabled: bool| {
         let at = scene.hour();
@@ -369,7 +373,7 @@ fn states_of_a_root_key_and_its_workspace() {
     assert!((at..at + 60_000).contains(&now["since"].as_i64().unwrap()), "{now}");
 
     let denied =
-        refused(&client, "apis.createApi", json!({"name": "x"}), "unkey/authorization/insufficient_permissions");
+        refused(&client, "apis.createApi", json!({"name": "another"}), "unkey/authorization/insufficient_permissions");
     let gone = scene.change("rootKeys.deleteKey", json!({"keyId": id}));
     let now = scene.explain(&denied)["now"].clone();
     assert_eq!((&now["allowed"], &now["step"]), (&json!(false), &json!("rootKey")), "{now}");
