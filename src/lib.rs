@@ -88,6 +88,10 @@
 //!   root_key          `keyward root-key`.
 //!   serve             `keyward serve`: production.
 //!   workspace         `keyward workspace`.
+//!   decisions/        Denials on the command line, through the database: looked up, and foretold.
+//!     explain         `keyward explain`.
+//!     simulate        `keyward simulate`.
+//!     story           Decisions as people read them: the sentence first, then one line for each thing that it stands on. Pure.
 //!   permissions/      `keyward permissions`.
 //!     needed          `keyward permissions for`: the least permissions that some operations need.
 //!     script          The operations that a script calls: a curl script, a program with an SDK, or a list of names. Pure.
@@ -174,6 +178,7 @@
 //!   rate_limits       Rate limits of keys and identities on the wire (keys.md section 4).
 //!   rpc               The one path of a request: size → bearer → contract → handler → envelope (decisions.md #1).
 //!   state             What every request handler can reach: the process, the compiled contract, and what is known of the running request.
+//!   within            A bound on how long something may take, which costs nothing where nothing waits.
 //!   analytics/        `analytics.*` on the wire.
 //!     get_usage       `analytics.getUsage`.
 //!   apis/             `apis.*` on the wire.

@@ -7,7 +7,6 @@ use keyward::model::id::RequestId;
 use keyward::model::id::RootKeyId;
 use keyward::model::origin::Actor;
 use keyward::model::origin::Event;
-use keyward::model::origin::Ignored;
 use keyward::model::origin::Origin;
 use keyward::model::origin::Resource;
 use keyward::store::tx::AuditEvent;
