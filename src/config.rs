@@ -130,6 +130,9 @@ pub struct Settings {
     /// Days that counts of verifications by the day are kept, the current one not counted; 0 is for ever
     #[arg(long, env = "KEYWARD_USAGE_DAILY_RETENTION_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub usage_daily_retention_days: u32,
+    /// Days that the audit log is kept, the current one not counted; 0 is for ever
+    #[arg(long, env = "KEYWARD_AUDIT_RETENTION_DAYS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub audit_retention_days: u32,
     /// Whether the database is migrated at start
     #[arg(long, env = "KEYWARD_MIGRATE", default_value_t = true, action = clap::ArgAction::Set, value_name = "true|false")]
     pub migrate: bool,
@@ -331,6 +334,12 @@ impl Settings {
             hourly_days: self.usage_hourly_retention_days,
             daily_days: Some(self.usage_daily_retention_days).filter(|days| *days > 0),
         }
+    }
+
+    /// How long the audit log is kept, days; `None` is for ever.
+    #[must_use]
+    pub fn audit_retention_days(&self) -> Option<u32> {
+        Some(self.audit_retention_days).filter(|days| *days > 0)
     }
 
     /// Bound of one request's stay in the store.

@@ -73,6 +73,7 @@
 //!   grants            What a root key holds: literal tuples `resource.id.action` (decisions.md #22).
 //!   preset            Presets: names for sets of permissions, expanded to tuples when a root key is minted.
 //! cli/                The command line, and the private Postgres of `keyward dev`.
+//!   audit             `keyward audit`.
 //!   completions       `keyward completions`.
 //!   database          How commands reach the database: `--database-url`, or the data folder of a `dev` instance, running or not.
 //!   dev               `keyward dev`: everything on one machine, in one folder.
@@ -121,6 +122,9 @@
 //!   roles             Roles (contract/permissions.md).
 //!   usage             `analytics.getUsage` (contract/analytics.md, decisions.md "Additions"), and the upkeep of its tables.
 //!   workspaces        Workspaces, which the operator makes.
+//!   audit_log/        The audit log: sealed a moment after it was written, read by its workspace, verified by the operator (docs/audit.md).
+//!     retention       How long the audit log is kept: what is older goes once a day, and what is left can still be verified.
+//!     verify          Verifying the audit log: every hash computed again, every place looked at, and anchors compared that were kept elsewhere.
 //!   decisions/        Decisions: every denial as a record that explains itself (decisions.md "Additions").
 //!     class           What makes denials identical: all that their record would say, looked at in place, before anything is kept of it.
 //!     describe        A verdict in words: pure, the one way from a verdict and what it was made on to what records, simulations and answers say.
@@ -192,6 +196,11 @@
 //!     explain         `decisions.explain`.
 //!     list_decisions  `decisions.listDecisions`.
 //!     simulate        `decisions.simulate`.
+//!   audit_logs/       `auditLogs.*` on the wire.
+//!     list_events     `auditLogs.listEvents`.
+//!   decisions/        `decisions.*` on the wire.
+//!     explain         `decisions.explain`.
+//!     list_decisions  `decisions.listDecisions`.
 //!   docs/             The documentation that the server serves about itself: error pages, API reference, OpenAPI file. It asks for no root key.
 //!     accept          Does the reader want Markdown or HTML? (RFC 9110, section 12.5.1.)
 //!     document        One thing to be read: its bytes, how they are labelled, and the answer to a conditional request for them.
@@ -267,7 +276,6 @@
 //! model/              What Keyward is about: ids, records, secrets, the clock, error codes. No queries, no HTTP.
 //!   address           IP addresses and ranges, as allow lists and trusted proxies use them.
 //!   api               APIs: each owns keys and says how they are made.
-//!   audit             What the audit log tells of a change: which fields of a resource became what.
 //!   change            What a transaction changed, told to every node so that it forgets what it remembered. Never holds a secret.
 //!   clock             The only place that asks what time it is. Tests start servers whose clock they move.
 //!   code              Every error code that Keyward can answer: one row a code, with its status, its title and its documentation page.
@@ -290,6 +298,8 @@
 //!   verdict           The verdict on a key: the outcome and the reason for it, one value for the answer, the record and the metrics.
 //!   verification      One verification of a known key, as it is kept: who, when, what came of it.
 //!   workspace         The workspace: the tenant that everything belongs to.
+//!   audit/            The audit log: which fields of a resource became what, and rows that are bound to each other.
+//!     row             One row of the audit log, its canonical form, and the hash that binds it to the row before (docs/audit.md).
 //!   credits/          Credits: how often a key may still be used, and the refills that its balance gets by the calendar (keys.md section 9,
 //!     tests           The calendar of refills, by tables and against a model that walks day by day.
 //! server/             Serving: workers, background tasks, the drain at the end.
@@ -297,7 +307,8 @@
 //! store/              Everything that is asked of Postgres. The only queries in the crate.
 //!   access            What a key or an identity holds and is limited by, as JSON values of its own row: no second query.
 //!   apis              APIs.
-//!   audit_log         Audit rows, written in the transaction of the mutation that they tell of.
+//!   audit_chain       The chain of the audit log: rows get their places and hashes a moment after they were written, and go when they are old.
+//!   audit_log         Audit rows: written in the transaction of the mutation that they tell of, read once they are sealed.
 //!   changes           Tells every node what changed: `pg_notify` inside the transaction that changed it.
 //!   conflict          What a database error means: away, a lost race, a broken constraint by name, or a fault of Keyward.
 //!   counters          Counters of limiters in memory, as they outlive the process.

@@ -45,6 +45,8 @@ pub struct Metrics {
     uncoordinated: IntGauge,
     events: EventCounters,
     events_waiting: IntGauge,
+    audit_unsealed: IntGauge,
+    audit_lag: Gauge,
     decisions: DecisionCounters,
     decisions_waiting: IntGauge,
     cache_entries: IntGaugeVec,
@@ -240,6 +242,14 @@ impl Metrics {
                     "Events of verifications that were lost because the queue was full",
                 )?,
             },
+            audit_unsealed: IntGauge::new(
+                "keyward_audit_unsealed_rows",
+                "Rows of the audit log that wait to be sealed; 10000 is that many or more",
+            )?,
+            audit_lag: Gauge::new(
+                "keyward_audit_unsealed_seconds",
+                "Age of the oldest row of the audit log that waits to be sealed, 0 if none does",
+            )?,
             cache_entries: IntGaugeVec::new(
                 Opts::new("keyward_cache_entries", "What is remembered, by kind: keys, texts that are none, root keys"),
                 &["kind"],
@@ -273,6 +283,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.events.written.clone()))?;
         metrics.registry.register(Box::new(metrics.events.dropped.clone()))?;
         metrics.registry.register(Box::new(metrics.events_waiting.clone()))?;
+        metrics.registry.register(Box::new(metrics.audit_unsealed.clone()))?;
+        metrics.registry.register(Box::new(metrics.audit_lag.clone()))?;
         metrics.registry.register(Box::new(metrics.decisions_waiting.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_entries.clone()))?;
         metrics.registry.register(Box::new(metrics.cache_lookups.clone()))?;
@@ -349,6 +361,12 @@ impl Metrics {
         self.counters.set(i64::try_from(state.counters).unwrap_or(i64::MAX));
         self.evictions.inc_by(state.evicted.saturating_sub(self.evictions.get()));
         self.redis_errors.inc_by(state.redis_errors.saturating_sub(self.redis_errors.get()));
+    }
+
+    /// Notes how many rows of the audit log wait to be sealed, and for how long the oldest has.
+    pub fn audit_unsealed(&self, rows: i64, age: Duration) {
+        self.audit_unsealed.set(rows);
+        self.audit_lag.set(age.as_secs_f64());
     }
 
     /// Notes what the cache says of itself.

@@ -108,6 +108,14 @@ impl Opened {
         Ok(self.db().read_now(ask)?)
     }
 
+    /// [`Self::read`] with one consistent view for all queries of `ask`, however long it takes.
+    ///
+    /// # Errors
+    /// Those of `ask`.
+    pub fn view<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> StoreResult<T>) -> Result<T, Failure> {
+        Ok(self.db().view_now(ask)?)
+    }
+
     /// Changes, as the operator.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The command line, and the private Postgres of `keyward dev`.
 
+pub mod audit;
 pub mod completions;
 pub mod database;
 pub mod decisions;
@@ -60,6 +61,9 @@ enum Command {
     /// Mint and revoke root keys
     #[command(subcommand)]
     RootKey(root_key::RootKey),
+    /// Verify the audit log, and take anchors for that
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show what root keys can be given
     #[command(subcommand)]
     Permissions(permissions::Permissions),
@@ -163,6 +167,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run(reach, out),
             Self::Workspace(workspace) => workspace.run(reach, out),
             Self::RootKey(root_key) => root_key.run(reach, out),
+            Self::Audit(audit) => audit.run(reach, out),
             Self::Permissions(permissions) => permissions.run(out),
             Self::Explain(explain) => explain.run(reach, out),
             Self::Simulate(simulate) => simulate.run(reach, out),

@@ -1,6 +1,7 @@
 //! What the product does, in the API's nouns. No HTTP, no JSON of the API, no status codes.
 
 pub mod apis;
+pub mod audit_log;
 pub mod counters;
 pub mod decisions;
 pub mod events;

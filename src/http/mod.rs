@@ -2,6 +2,7 @@
 
 pub mod analytics;
 pub mod apis;
+pub mod audit_logs;
 pub mod bearer;
 pub mod call;
 pub mod client;

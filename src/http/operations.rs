@@ -24,6 +24,7 @@ use crate::authz::action::Action::EncryptKey;
 use crate::authz::action::Action::Limit;
 use crate::authz::action::Action::ReadApi;
 use crate::authz::action::Action::ReadApiAnalytics;
+use crate::authz::action::Action::ReadAuditLog;
 use crate::authz::action::Action::ReadDecision;
 use crate::authz::action::Action::ReadIdentity;
 use crate::authz::action::Action::ReadKey;
@@ -44,6 +45,7 @@ use crate::authz::action::Action::UpdateRootKey;
 use crate::authz::action::Action::VerifyKey;
 use crate::http::analytics;
 use crate::http::apis;
+use crate::http::audit_logs;
 use crate::http::decisions;
 use crate::http::identities;
 use crate::http::keys;
@@ -146,6 +148,8 @@ pub static OPERATIONS: &[Operation] = &[
     op("decisions.explain",                &[],              || rpc(decisions::explain)).also(&[ReadDecision]).reads(),
     op("decisions.listDecisions",          &[ReadDecision],  || rpc(decisions::list_decisions)).reads(),
     op("decisions.simulate",               &[ReadDecision],  || rpc(decisions::simulate)).reads(),
+
+    op("auditLogs.listEvents",             &[ReadAuditLog],    || rpc(audit_logs::list_events)).reads(),
 
     op("migrations.createMigration",       &[CreateKey], || rpc(migrations::create_migration)),
 ];

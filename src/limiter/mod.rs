@@ -14,6 +14,7 @@ use crate::model::id::IdentityId;
 use crate::model::id::KeyId;
 use crate::model::id::NamespaceId;
 use crate::model::id::WorkspaceId;
+use crate::model::rate_limit::Evaluated;
 use ring::digest;
 use std::fmt;
 use std::hash::Hash;
@@ -109,6 +110,15 @@ pub struct Take {
     pub duration_ms: u64,
     /// Tokens; 0 asks without taking.
     pub cost: u64,
+}
+
+/// A limit that counts in a call, before the limiter has spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The limit, as far as it is known.
+    pub limit: Evaluated,
+    /// What is to be taken.
+    pub take: Take,
 }
 
 /// What one limit said.

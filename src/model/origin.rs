@@ -147,6 +147,7 @@ pub enum Event {
     SetOverride,
     DeleteOverride,
     Denied,
+    AuditLogPrune,
 }
 
 impl Event {
@@ -196,6 +197,7 @@ impl Event {
             Self::SetOverride => "ratelimit.set_override",
             Self::DeleteOverride => "ratelimit.delete_override",
             Self::Denied => "authorization.denied",
+            Self::AuditLogPrune => "auditLog.prune",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What runs beside the requests: writing what was gathered, sweeping, signs of life. Each task ends in order.
 
 use crate::app::App;
+use crate::domain::audit_log;
+use crate::domain::audit_log::retention::Retention;
 use crate::domain::counters;
 use crate::domain::usage::Upkeep;
 use crate::limiter::Limiter;
@@ -32,6 +34,8 @@ const LAST: Duration = Duration::from_secs(1);
 const LAST_EVENTS: Duration = Duration::from_secs(10);
 /// How often it is looked whether partitions have to be made and old numbers to go.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether rows of the audit log wait to be sealed.
+const SEAL_EVERY: Duration = Duration::from_millis(250);
 /// The same for counters: all of them count.
 const LAST_COUNTERS: Duration = Duration::from_secs(5);
 
@@ -43,6 +47,7 @@ pub(super) struct Background {
     events: JoinHandle<()>,
     denials: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    sealer: JoinHandle<()>,
     counters: JoinHandle<()>,
     nodes: JoinHandle<()>,
     heart: JoinHandle<()>,
@@ -73,6 +78,7 @@ pub(super) async fn start(app: &Arc<App>) -> Background {
         events: actix_web::rt::spawn(write_events(Arc::clone(app), stopped.clone())),
         denials: actix_web::rt::spawn(write_denials(Arc::clone(app), stopped.clone())),
         upkeep: actix_web::rt::spawn(maintain(Arc::clone(app), stopped.clone())),
+        sealer: actix_web::rt::spawn(seal_audit_log(Arc::clone(app), stopped.clone())),
         counters: actix_web::rt::spawn(keep_counters(Arc::clone(app), stopped.clone(), loaded)),
         nodes: actix_web::rt::spawn(show_life(Arc::clone(app), stopped.clone())),
         heart: actix_web::rt::spawn(prove_hearing(Arc::clone(app), stopped)),
@@ -96,6 +102,7 @@ impl Background {
             wait("the last verifications were not written", LAST_EVENTS + LAST, self.events),
             wait("the last denials were not recorded", LAST_EVENTS + LAST, self.denials),
             wait("the tables of usage were not maintained", LAST, self.upkeep),
+            wait("the last rows of the audit log were not sealed", LAST, self.sealer),
             wait("the counters of rate limits were not written", LAST_COUNTERS, self.counters),
             wait("other servers were not told that this one has ended", LAST, self.nodes),
             wait("the last heartbeat was not sent", LAST, self.heart),
@@ -157,12 +164,37 @@ async fn write_batch(app: &App) -> bool {
 
 async fn maintain(app: Arc<App>, mut stop: Stop) {
     let mut upkeep = Upkeep::new(app.settings.retention());
+    let mut audit_log = Retention::new(app.settings.audit_retention_days());
     loop {
         if let Err(error) = upkeep.run_if_due(&app.db).await {
             tracing::warn!(?error, cause = ?error.source, "the tables of usage were not maintained");
         }
+        if let Err(error) = audit_log.run_if_due(&app.db).await {
+            tracing::warn!(?error, cause = ?error.source, "old rows of the audit log were not dropped");
+        }
         if stop.after(MAINTAIN_EVERY).await {
             return;
+        }
+    }
+}
+
+/// Seals the audit log, and a last time when all requests have ended.
+async fn seal_audit_log(app: Arc<App>, mut stop: Stop) {
+    let (mut last, mut failed) = (false, false);
+    while !last {
+        last = stop.after(SEAL_EVERY).await;
+        match audit_log::seal(&app.db).await {
+            Ok(waiting) => {
+                let age = waiting.since.map(|since| app.clock.now().signed_duration_since(since));
+                app.metrics.audit_unsealed(waiting.rows, age.and_then(|age| age.to_std().ok()).unwrap_or_default());
+                failed = false;
+            }
+            // Said once: the metric tells how it goes on.
+            Err(error) if !failed => {
+                tracing::warn!(?error, cause = ?error.source, "the audit log was not sealed yet");
+                failed = true;
+            }
+            Err(_) => (),
         }
     }
 }

@@ -12,20 +12,23 @@ use diesel::query_builder::QueryFragment;
 use diesel::query_builder::QueryId;
 use diesel::sql_types::Json;
 
-/// Text of an [`Access`](crate::model::permission::Access) for the row `keys` of the query that it stands in.
+/// Text of an [`Access`](crate::model::permission::Access) for the row `keys` of the query that it stands in. Of a key without an
+/// owner nothing is asked that an owner would have.
 const OF_KEY: &str = "json_build_object(\
     'direct', (SELECT coalesce(json_agg(p.slug), '[]') FROM key_permissions l \
         JOIN permissions p ON p.id = l.permission_id WHERE l.key_id = keys.id), \
     'roles', (SELECT coalesce(json_object_agg(r.name, (SELECT coalesce(json_agg(p.slug), '[]') FROM role_permissions rp \
         JOIN permissions p ON p.id = rp.permission_id WHERE rp.role_id = r.id)), '{}') FROM key_roles l \
         JOIN roles r ON r.id = l.role_id WHERE l.key_id = keys.id), \
-    'owner', (SELECT coalesce(json_agg(p.slug), '[]') FROM identity_permissions l \
+    'owner', CASE WHEN keys.identity_id IS NULL THEN '[]'::json ELSE \
+        (SELECT coalesce(json_agg(p.slug), '[]') FROM identity_permissions l \
         JOIN identities i ON i.id = l.identity_id AND i.deleted_at IS NULL \
-        JOIN permissions p ON p.id = l.permission_id WHERE l.identity_id = keys.identity_id), \
-    'ownerRoles', (SELECT coalesce(json_object_agg(r.name, (SELECT coalesce(json_agg(p.slug), '[]') FROM role_permissions rp \
+        JOIN permissions p ON p.id = l.permission_id WHERE l.identity_id = keys.identity_id) END, \
+    'ownerRoles', CASE WHEN keys.identity_id IS NULL THEN '{}'::json ELSE \
+        (SELECT coalesce(json_object_agg(r.name, (SELECT coalesce(json_agg(p.slug), '[]') FROM role_permissions rp \
         JOIN permissions p ON p.id = rp.permission_id WHERE rp.role_id = r.id)), '{}') FROM identity_roles l \
         JOIN identities i ON i.id = l.identity_id AND i.deleted_at IS NULL \
-        JOIN roles r ON r.id = l.role_id WHERE l.identity_id = keys.identity_id))";
+        JOIN roles r ON r.id = l.role_id WHERE l.identity_id = keys.identity_id) END)";
 
 /// Text of an [`Access`](crate::model::permission::Access) of a key that holds only what the row `identities` of the query that it
 /// stands in gives to it.
@@ -48,10 +51,11 @@ const LIMITS_OF_KEY: &str = "json_build_object(\
     'key', (SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \
         'durationMs', l.duration_ms, 'autoApply', l.auto_apply) ORDER BY l.name), '[]') \
         FROM rate_limits l WHERE l.key_id = keys.id), \
-    'identity', (SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \
+    'identity', CASE WHEN keys.identity_id IS NULL THEN '[]'::json ELSE \
+        (SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \
         'durationMs', l.duration_ms, 'autoApply', l.auto_apply) ORDER BY l.name), '[]') \
         FROM rate_limits l JOIN identities i ON i.id = l.identity_id AND i.deleted_at IS NULL \
-        WHERE l.identity_id = keys.identity_id))";
+        WHERE l.identity_id = keys.identity_id) END)";
 
 /// Text of an [`OwnLimits`](crate::model::rate_limit::OwnLimits) for the row `identities` of the query that it stands in.
 const LIMITS_OF_IDENTITY: &str = "(SELECT coalesce(json_agg(json_build_object('id', l.id, 'name', l.name, 'limit', l.\"limit\", \

@@ -94,17 +94,26 @@ impl Db {
         &self,
         ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db, mut place| {
-            let now = db.clock.now();
-            place.with(db.deadline, |connection| {
-                connection
-                    .build_transaction()
-                    .read_only()
-                    .repeatable_read()
-                    .run(|connection| ask(&mut Tx::new(connection, now)))
-            })
+        self.hop(move |db, mut place| db.view_in(&mut place, ask)).await
+    }
+
+    /// [`Self::read`] for callers without a runtime: the command line.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn view_now<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.view_in(&mut self.pool.place_now(None)?, ask)
+    }
+
+    fn view_in<T>(&self, place: &mut Place, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let now = self.clock.now();
+        place.with(self.deadline, |connection| {
+            connection
+                .build_transaction()
+                .read_only()
+                .repeatable_read()
+                .run(|connection| ask(&mut Tx::new(connection, now)))
         })
-        .await
     }
 
     /// Asks one query, without the cost of a transaction: for the data plane.

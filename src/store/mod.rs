@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod apis;
+pub mod audit_chain;
 pub mod audit_log;
 pub mod cache;
 pub mod changes;

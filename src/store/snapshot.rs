@@ -1,5 +1,6 @@
 //! Everything that the verification of a key needs to know, in one SELECT.
 
+use crate::limiter::Planned;
 use crate::model::address::AddressList;
 use crate::model::credits::Credits;
 use crate::model::id::ApiId;
@@ -32,6 +33,7 @@ use diesel::RunQueryDsl;
 use diesel::SelectableHelper;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 /// A key as verification sees it, parsed.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Snapshot {
     pub credits: Option<Credits>,
     /// Its rate limits and those of its live owner.
     pub limits: Limits,
+    /// The limits that count when the request names none, once that was asked.
+    pub planned: OnceLock<Box<[Planned]>>,
     /// Whom events of its verifications are about.
     pub subject: Arc<Subject>,
     /// The allow list of its API; `None` allows all.
@@ -233,6 +237,7 @@ fn snapshot(read: ReadAt, (key, identity, access, entries, credits, limits): Row
         subject,
         credits,
         limits,
+        planned: OnceLock::new(),
         ip_whitelist: (!list.is_empty()).then_some(list),
         read,
     })

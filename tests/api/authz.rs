@@ -1,5 +1,7 @@
 //! The permission matrix: walks the table of operations. A row without a fixture fails.
 
+mod audited;
+
 use crate::decisions;
 use crate::harness::Answer;
 use crate::harness::Client;
@@ -157,6 +159,7 @@ fn fixture(operation: &Operation, scene: &Scene<'_>) -> Fixture {
             "identities" => identities(operation, scene),
             "rootKeys" | "workspace" => root_keys(operation, scene),
             "migrations" => migrations(operation, scene),
+            "auditLogs" => Fixture { rule: Rule::Everywhere, body: json!({}), also: &[] },
             "ratelimit" => ratelimits(operation, scene),
             "decisions" => records(operation, scene),
             _ => missing(other),

@@ -1,5 +1,6 @@
 //! The command line, as scripts use it: what it prints where, how it ends, what it refuses.
 
+mod audit;
 mod doctor;
 mod permissions;
 mod settings;

@@ -13,7 +13,7 @@ mod harness;
 
 mod analytics;
 mod apis;
-mod audit;
+mod audit_logs;
 mod authz;
 mod cli;
 mod codemap;

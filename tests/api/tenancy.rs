@@ -72,6 +72,7 @@ fn request(operation: &str, named: &Named, migration: &Value) -> Option<Value> {
         "ratelimit.listOverrides" | "ratelimit.getNamespace" | "ratelimit.deleteNamespace" => {
             json!({"namespace": namespace})
         }
+        "auditLogs.listEvents" => json!({"resourceId": key}),
         "apis.getApi" | "apis.deleteApi" => json!({"apiId": api}),
         "apis.updateApi" => json!({"apiId": api, "name": "mine now"}),
         "apis.listKeys" => json!({"apiId": api, "decrypt": true}),
@@ -123,6 +124,8 @@ fn what_belongs_to_another_workspace_does_not_exist() {
             assert_eq!(foreign.data(), &json!({"valid": false, "code": "NOT_FOUND"}));
         } else if operation.name == "analytics.getUsage" {
             assert_eq!(foreign.data()[0]["total"], json!(0), "{}", foreign.text);
+        } else if operation.name == "auditLogs.listEvents" {
+            assert_eq!(foreign.data(), &json!([]));
         } else {
             assert_eq!(foreign.status, 404, "{}: {}", operation.name, foreign.text);
         }

@@ -35,6 +35,7 @@ use chrono::DateTime;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 /// Rows of the log that are looked at, at most: what lies before the newest of these is not told.
 const MAX_ROWS: i64 = 2000;
@@ -201,6 +202,7 @@ impl KeyPast {
             slugs: Box::default(),
             credits: None,
             limits: Limits::default(),
+            planned: OnceLock::new(),
             ip_whitelist: list,
             read: ReadAt::default(),
             identity: identity.map(Box::new),

@@ -113,6 +113,7 @@ mod tests {
     use crate::store::tx::ReadAt;
     use chrono::Duration;
     use std::sync::Arc;
+    use std::sync::OnceLock;
 
     fn snapshot(access: &str) -> Snapshot {
         let now = Clock::system().now();
@@ -149,6 +150,7 @@ mod tests {
             access: access.shared(),
             credits: None,
             limits: Limits::default(),
+            planned: OnceLock::new(),
             ip_whitelist: None,
             read: ReadAt::default(),
             key,

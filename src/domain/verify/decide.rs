@@ -85,6 +85,7 @@ mod tests {
     use crate::store::tx::ReadAt;
     use chrono::Duration;
     use std::sync::Arc;
+    use std::sync::OnceLock;
 
     fn holding(slugs: &[&str]) -> Access {
         Access { direct: slugs.iter().map(ToString::to_string).collect(), ..Access::default() }
@@ -129,6 +130,7 @@ mod tests {
             access: access.shared(),
             credits: None,
             limits: Limits::default(),
+            planned: OnceLock::new(),
             ip_whitelist: None,
             read: ReadAt::default(),
         }

@@ -3,6 +3,7 @@
 use crate::limiter::Counter;
 use crate::limiter::Decision;
 use crate::limiter::Limiter;
+use crate::limiter::Planned;
 use crate::limiter::Take;
 use crate::limiter::Unavailable;
 use crate::model::clock::Timestamp;
@@ -16,18 +17,23 @@ use crate::store::snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A limit that counts in this call: [`Evaluated`] as far as it is known before the limiter has spoken.
-#[derive(Debug)]
-pub(in crate::domain) struct Planned {
-    limit: Evaluated,
-    take: Take,
-}
-
 /// The limits that count: all that apply by themselves, and those that the request names, by name.
 ///
 /// # Errors
 /// `precondition_failed` for a name that nothing is stored under and that does not bring its own limit along.
 pub(in crate::domain) fn plan(snapshot: &Snapshot, asked: &[AskedLimit]) -> Result<Vec<Planned>> {
+    if asked.is_empty() {
+        // Counters are hashes: those of a key that did not change are the same each time.
+        if let Some(known) = snapshot.planned.get() {
+            return Ok(known.to_vec());
+        }
+        let planned = plan_all(snapshot, &[])?;
+        return Ok(snapshot.planned.get_or_init(|| planned.into()).to_vec());
+    }
+    plan_all(snapshot, asked)
+}
+
+fn plan_all(snapshot: &Snapshot, asked: &[AskedLimit]) -> Result<Vec<Planned>> {
     // Of a name that comes twice the last one counts.
     let mut asked: BTreeMap<&str, &AskedLimit> = asked.iter().map(|asked| (asked.name.as_str(), asked)).collect();
     let own = snapshot.limits.key.iter().map(|limit| (limit, true));

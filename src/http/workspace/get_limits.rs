@@ -39,11 +39,13 @@ pub struct GetLimitsResponse {
 /// As [`workspaces::usage`].
 pub async fn get_limits(call: Call, _: GetLimitsRequest) -> Result<Reply<GetLimitsResponse>> {
     let Usage { workspace, keys, root_keys } = call.read(|tx, caller, _| workspaces::usage(tx, caller)).await?;
+    let audit = call.app.settings.audit_retention_days().map(i64::from);
     let requests = workspace.requests_per_minute.map(i64::from);
     Ok(Reply::new(GetLimitsResponse {
         api_requests_count_max_per_minute: LimitResponse { limit: requests, current: None },
         keys_max: LimitResponse { limit: workspace.keys_max, current: Some(keys) },
         root_keys_max: LimitResponse { limit: workspace.root_keys_max, current: Some(root_keys) },
+        logs_audit_retention_days_max: LimitResponse { limit: audit, current: None },
         ..GetLimitsResponse::default()
     }))
 }

@@ -1,4 +1,6 @@
-//! What the audit log tells of a change: which fields of a resource became what.
+//! The audit log: which fields of a resource became what, and rows that are bound to each other.
+
+pub mod row;
 
 use crate::model::clock::Timestamp;
 use crate::model::id::Id;

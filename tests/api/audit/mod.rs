@@ -1,3 +1,0 @@
-//! The audit log: what it holds, how it is sealed, read and verified.
-
-mod changes;
