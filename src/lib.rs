@@ -192,15 +192,12 @@
 //!     list            `apis.listApis`.
 //!     list_keys       `apis.listKeys`.
 //!     update          `apis.updateApi`.
-//!   decisions/        `decisions.*` on the wire.
-//!     explain         `decisions.explain`.
-//!     list_decisions  `decisions.listDecisions`.
-//!     simulate        `decisions.simulate`.
 //!   audit_logs/       `auditLogs.*` on the wire.
 //!     list_events     `auditLogs.listEvents`.
 //!   decisions/        `decisions.*` on the wire.
 //!     explain         `decisions.explain`.
 //!     list_decisions  `decisions.listDecisions`.
+//!     simulate        `decisions.simulate`.
 //!   docs/             The documentation that the server serves about itself: error pages, API reference, OpenAPI file. It asks for no root key.
 //!     accept          Does the reader want Markdown or HTML? (RFC 9110, section 12.5.1.)
 //!     document        One thing to be read: its bytes, how they are labelled, and the answer to a conditional request for them.

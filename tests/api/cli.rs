@@ -4,6 +4,7 @@ mod audit;
 mod doctor;
 mod permissions;
 mod settings;
+mod simulate;
 
 use crate::harness::Client;
 use crate::harness::Server;

@@ -59,7 +59,7 @@ struct Of {
     #[arg(long, value_name = "NAME", requires = "workspace")]
     external_id: Option<String>,
     /// The owner's workspace
-    #[arg(long, value_name = "NAME-OR-ID", requires = "external_id")]
+    #[arg(long, value_name = "NAME-OR-ID", conflicts_with_all = ["key", "root_key"])]
     workspace: Option<String>,
 }
 
@@ -67,10 +67,10 @@ struct Of {
 #[derive(Args, Debug)]
 struct Asked {
     /// What the root key would call, like keys.createKey
-    #[arg(long, requires = "root_key")]
+    #[arg(long, conflicts_with_all = ["key", "external_id"])]
     operation: Option<String>,
     /// Id of what the call would be about: an API, a namespace, an owner, a root key
-    #[arg(long, value_name = "ID", requires = "root_key")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "external_id"])]
     resource: Option<String>,
     /// The permission query, like 'documents.read AND documents.write'
     #[arg(long, value_name = "QUERY", conflicts_with = "root_key")]
