@@ -10,7 +10,8 @@
 //! `http/rpc.rs` takes the request through size → bearer → contract and calls `http/keys/verify.rs`, which turns JSON into a
 //! question for `domain/verify/mod.rs`. That reads the key and its API by `store/snapshot.rs`, in one SELECT, and asks
 //! `domain/verify/decide.rs`, a pure function with one order of checks, for the verdict. The answer goes back through
-//! `http/envelope.rs`. Beside that, `domain/last_used.rs` notes the use in memory and writes it later, in batches.
+//! `http/envelope.rs`. Beside that, `domain/last_used.rs` notes the use in memory and writes it later, in batches; so do
+//! `domain/events.rs` with the event and `domain/decisions/record.rs` with a verdict that was not `VALID`.
 //!
 //! # Floors
 //!

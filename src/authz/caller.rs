@@ -429,7 +429,9 @@ mod tests {
     fn ids_that_the_caller_did_not_send_are_not_printed() {
         let api = ApiId::from_text("api_secret");
         let error = caller(&["api.*.read_key"]).permit(On::ApiOf(&api)).unwrap_err();
-        assert!(!format!("{} {:?}", error.detail, error.lack).contains("api_secret"));
+        let lack = error.lack.unwrap();
+        assert!(!format!("{} {:?} {:?}", error.detail, lack.required, lack.missing).contains("api_secret"));
+        assert_eq!(lack.needs[0].missing(), ["api.api_secret.create_key"], "the record knows it");
     }
 
     #[test]

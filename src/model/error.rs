@@ -102,6 +102,14 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The end of the other root key, if this one was refused since that would outlive it; the inner `None` never ends.
+    #[must_use]
+    pub fn other_end(self) -> Option<Option<Timestamp>> {
+        if let Self::Outlives { other, .. } = self { Some(other) } else { None }
+    }
+}
+
 /// An answer that is not a success. It has no `Display`: `detail` is for the caller, `source` only for the log.
 pub struct Error {
     /// Row of the code table.

@@ -41,3 +41,4 @@ mod schema;
 mod sdk;
 mod stories;
 mod tenancy;
+mod truth;

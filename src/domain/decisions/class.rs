@@ -1,5 +1,6 @@
 //! What makes denials identical: all that their record would say, looked at in place, before anything is kept of it.
 
+use crate::authz::caller::Caller;
 use crate::domain::decisions::record::KeptKey;
 use crate::domain::decisions::record::KeptRootKey;
 use crate::domain::decisions::record::Stranger;
@@ -11,8 +12,6 @@ use crate::model::error::Lack;
 use crate::model::error::Refusal;
 use crate::model::id::ApiId;
 use crate::model::id::RequestId;
-use crate::model::id::RootKeyId;
-use crate::model::id::WorkspaceId;
 use crate::model::origin::Ignored;
 use crate::model::origin::Origin;
 use crate::model::rate_limit::AskedLimit;
@@ -35,12 +34,8 @@ pub struct KeyClass<'a> {
     pub at: Timestamp,
     /// The request.
     pub origin: &'a Origin,
-    /// The operation.
-    pub operation: &'static str,
-    /// The root key that asked.
-    pub root_key: &'a RootKeyId,
-    /// Its workspace.
-    pub workspace: &'a WorkspaceId,
+    /// Who asked.
+    pub caller: &'a Caller,
     /// The verdict.
     pub verdict: &'a Verdict,
     /// The key, also where the answer does not show it.
@@ -82,14 +77,14 @@ impl KeyClass<'_> {
             .map(|stranger| Stranger { hash: stranger.hash.filter(|_| self.tell_strangers_apart), ..stranger });
         KeptKey {
             caller: self.origin.clone(),
-            operation: self.operation,
-            workspace: self.workspace.clone(),
+            operation: self.caller.operation,
+            workspace: self.caller.workspace.clone(),
             verdict: self.verdict.clone(),
             snapshot: self.snapshot.cloned(),
             credits: self.credits,
             limits: self.limits.to_vec(),
             question: KeyQuestion {
-                root_key: self.root_key.clone(),
+                root_key: self.caller.root_key.clone(),
                 key: self.snapshot.map(|snapshot| snapshot.key.id.clone()),
                 apis: self.apis.map(<[_]>::to_vec),
                 query: self.query.map(ToOwned::to_owned),
@@ -105,8 +100,8 @@ impl KeyClass<'_> {
 
 impl Hash for KeyClass<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.root_key.hash(state);
-        self.operation.hash(state);
+        self.caller.root_key.hash(state);
+        self.caller.operation.hash(state);
         self.origin.ignored.hash(state);
         let Some(snapshot) = self.snapshot else {
             // Such a record says no more than this.

@@ -376,7 +376,12 @@ fn summary_of_root_key(judged: &RootKeyVerdict<'_>, missing: &[String]) -> Strin
     let who = named("root key", root_key.id.as_str(), root_key.name.as_deref());
     let Some((_, refusal)) = judged.refused else { return format!("Every check passed: {who} may call {operation}.") };
     match refusal {
-        Refusal::Unknown | Refusal::UnknownTooOften => format!("The {who} was deleted."),
+        Refusal::Unknown => format!("The {who} was deleted."),
+        Refusal::UnknownTooOften => {
+            format!(
+                "Too many requests from this address failed to authenticate within a minute; this one came with the {who}, which may not be used."
+            )
+        }
         Refusal::Disabled => format!("The {who} is disabled."),
         Refusal::ExpiredAt(at) => format!("The {who} expired at {}.", shown(at)),
         Refusal::WorkspaceDisabled => format!("The workspace `{}` of the {who} is disabled.", workspace.name),

@@ -53,8 +53,8 @@ pub struct Explained {
 /// `decision_not_found` for what is unknown, of another workspace, or may not be read: one answer for all of it.
 pub async fn explain(means: Means<'_>, caller: &Arc<Caller>, request: &RequestId) -> Result<Explained> {
     let found = match find(means.db, caller, request).await {
-        // It may have been denied a moment ago, on this node.
-        Err(error) if error.code == Code::DecisionNotFound && means.denials.is_waiting() => {
+        // It may have been denied a moment ago, on this node, and may be on its way while this is asked.
+        Err(error) if error.code == Code::DecisionNotFound => {
             means.denials.flush(means.db).await?;
             find(means.db, caller, request).await
         }
@@ -149,6 +149,8 @@ fn reduced(mut decision: Decision, today: Today, grants: &Grants) -> Explained {
     if let Some(told) = decision.told.take() {
         let description = &mut decision.description;
         description.summary = told.summary;
+        // More would tell which of its own permissions count for what it did not name.
+        description.held.retain(|held| told.required.iter().flatten().any(|tuple| *tuple == held.permission));
         description.required.permissions = Some(told.required);
         description.missing = told.missing;
         description.change = told.change;

@@ -9,6 +9,7 @@ use crate::domain::decisions::describe;
 use crate::domain::decisions::describe::KeyVerdict;
 use crate::domain::decisions::describe::RootKeyVerdict;
 use crate::domain::root_keys;
+use crate::domain::verify;
 use crate::domain::verify::decide;
 use crate::domain::verify::decide::Question;
 use crate::domain::verify::limits;
@@ -19,7 +20,6 @@ use crate::model::decision::DataAge;
 use crate::model::decision::Description;
 use crate::model::decision::KeyQuestion;
 use crate::model::decision::LooksLike;
-use crate::model::error::Error;
 use crate::model::error::Lack;
 use crate::model::error::Need;
 use crate::model::error::Refusal;
@@ -78,9 +78,8 @@ pub fn decided(
     covered: &dyn Fn(&ApiId) -> bool,
     now: Timestamp,
 ) -> Result<Verdict> {
-    let query = question.query.as_deref().map(Expression::parse).transpose().map_err(|fault| {
-        Error::new(Code::PermissionsQuerySyntaxError, format!("The query in `permissions` cannot be read: {fault}."))
-    })?;
+    let query =
+        question.query.as_deref().map(Expression::parse).transpose().map_err(|fault| verify::unreadable(&fault))?;
     let asked =
         Question { covered, apis: question.apis.as_deref(), address: question.address, query: query.as_ref(), now };
     Ok(decide::decide(snapshot, &asked))

@@ -72,12 +72,14 @@ impl Stranger {
     /// What can be said of a text.
     #[must_use]
     pub fn of(text: &str) -> Self {
+        Self::hashed(text, Hash::of(text))
+    }
+
+    /// The same where the text's hash is known.
+    #[must_use]
+    pub fn hashed(text: &str, hash: Hash) -> Self {
         let prefix = text.rsplit_once('_').map(|(prefix, _)| prefix).filter(|prefix| prefix.len() <= MAX_PREFIX);
-        Self {
-            hash: Some(Hash::of(text)),
-            looks_like: describe::looks_like(text),
-            prefix: prefix.map(ToOwned::to_owned),
-        }
+        Self { hash: Some(hash), looks_like: describe::looks_like(text), prefix: prefix.map(ToOwned::to_owned) }
     }
 }
 
@@ -263,12 +265,6 @@ impl Denials {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether anything is not written: records, or requests of records.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.waiting() > 0 || self.requests.load(Ordering::Relaxed) > 0
-    }
-
     /// Writes what waits. What could not be written waits on.
     ///
     /// # Errors
@@ -352,4 +348,102 @@ impl Denials {
 /// Minutes of the clock.
 fn minute(at: Timestamp) -> i64 {
     at.timestamp().div_euclid(60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Denials;
+    use super::MAX_RECORDS;
+    use super::MAX_REQUESTS;
+    use super::minute;
+    use crate::domain::decisions::class::RootKeyClass;
+    use crate::metrics::Metrics;
+    use crate::model::clock::Timestamp;
+    use crate::model::code::Code;
+    use crate::model::error::Refusal;
+    use crate::model::id::RequestId;
+    use crate::model::origin::Ignored;
+    use crate::store::cache::Cache;
+    use chrono::Duration;
+
+    struct Scene {
+        denials: Denials,
+        metrics: Metrics,
+        cache: Cache,
+        now: Timestamp,
+    }
+
+    fn scene() -> Scene {
+        let metrics = Metrics::new().unwrap();
+        let now = "2026-11-21T10:00:00Z".parse().unwrap();
+        Scene {
+            denials: Denials::new(metrics.decisions()),
+            metrics,
+            cache: Cache::new(1, std::time::Duration::ZERO),
+            now,
+        }
+    }
+
+    impl Scene {
+        /// Denials of different kinds have different numbers.
+        fn deny(&self, kind: usize) {
+            let most = i64::try_from(kind).unwrap();
+            self.denials.root_key(&RootKeyClass {
+                at: self.now,
+                request: &RequestId::generate(),
+                operation: "keys.createKey",
+                audited: false,
+                code: Code::KeysLimitExceeded,
+                refusal: Refusal::KeysLimit { most, wanted: most },
+                lack: None,
+                root_key: None,
+                stranger: None,
+                address: None,
+                user_agent: None,
+                ignored: Ignored::default(),
+                cache: &self.cache,
+                tell_strangers_apart: true,
+            });
+        }
+    }
+
+    #[test]
+    fn records_are_bounded_and_what_does_not_fit_is_counted() {
+        let scene = scene();
+        (0..MAX_RECORDS + 3).for_each(|kind| scene.deny(kind));
+        assert_eq!(scene.denials.waiting(), MAX_RECORDS);
+        assert_eq!(scene.metrics.decisions().dropped_records.get(), 3);
+        scene.deny(0);
+        assert_eq!(scene.metrics.decisions().dropped_records.get(), 3, "one that is known is counted");
+        let mut taken = 0;
+        loop {
+            let batch = scene.denials.take(minute(scene.now) + 1);
+            if batch.is_empty() {
+                break;
+            }
+            taken += batch.len();
+        }
+        assert_eq!(taken, MAX_RECORDS, "all are written in the end");
+        scene.deny(MAX_RECORDS + 5);
+        assert_eq!(scene.metrics.decisions().dropped_records.get(), 3, "there is room again");
+    }
+
+    #[test]
+    fn the_requests_of_a_record_are_bounded_and_its_count_is_not() {
+        let mut scene = scene();
+        (0..MAX_REQUESTS + 4).for_each(|_| scene.deny(1));
+        assert_eq!(scene.metrics.decisions().dropped_requests.get(), 3);
+        let present = minute(scene.now);
+        let taken = scene.denials.take(present);
+        assert_eq!((taken.len(), taken[0].requests.len()), (1, MAX_REQUESTS));
+        assert_eq!(taken[0].count, i64::try_from(MAX_REQUESTS + 4).unwrap());
+        assert!(scene.denials.take(present).is_empty(), "nothing new");
+        scene.deny(1);
+        let again = scene.denials.take(present);
+        assert!(again[0].kept.is_none() && again[0].first == taken[0].first, "the same record once more");
+        scene.now += Duration::minutes(1);
+        scene.deny(1);
+        let next = scene.denials.take(present + 1);
+        assert!(next.len() == 1 && next[0].kept.is_some() && next[0].first != taken[0].first, "another minute");
+    }
 }

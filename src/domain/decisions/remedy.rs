@@ -144,7 +144,13 @@ pub(super) fn of_root_key(judged: &RootKeyVerdict<'_>, missing: &[String]) -> Op
     let Some((root_key, workspace)) = judged.root_key else {
         return Some(words(match judged.looks_like {
             LooksLike::Deleted => "Mint a new root key: a deleted one does not come back.".to_owned(),
-            _ => "Send a root key, exactly as it was printed when it was minted.".to_owned(),
+            LooksLike::RootKey
+            | LooksLike::Unknown
+            | LooksLike::PrefixOf
+            | LooksLike::Malformed
+            | LooksLike::OtherApi
+            | LooksLike::NotCovered
+            | LooksLike::KeyOfApi => "Send a root key, exactly as it was printed when it was minted.".to_owned(),
         }));
     };
     let (id, name) = (json(&root_key.id), &workspace.id);
@@ -153,7 +159,8 @@ pub(super) fn of_root_key(judged: &RootKeyVerdict<'_>, missing: &[String]) -> Op
         all.into_iter().collect::<Vec<_>>()
     };
     Some(match refusal {
-        Refusal::Unknown | Refusal::UnknownTooOften => words("Mint a new root key.".to_owned()),
+        Refusal::Unknown => words("Mint a new root key.".to_owned()),
+        Refusal::UnknownTooOften => words("Use another root key: this one is disabled or has expired.".to_owned()),
         Refusal::Disabled => request(
             format!("Enable the root key {}.", root_key.id),
             "rootKeys.updateKey",
@@ -220,7 +227,7 @@ fn command(text: String, cli: String) -> Remedy {
 pub(super) fn request(text: String, operation: &str, fields: &[(&str, String)]) -> Remedy {
     let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     let curl = format!(
-        "curl -X POST \"$KEYWARD_URL/v2/{operation}\" -H \"Authorization: Bearer $ROOT_KEY\" \
+        "curl -X POST \"$SERVER/v2/{operation}\" -H \"Authorization: Bearer $ROOT_KEY\" \
          -H 'Content-Type: application/json' -d {}",
         shell(&format!("{{{}}}", fields.join(",")))
     );

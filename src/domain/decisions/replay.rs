@@ -135,7 +135,14 @@ impl KeyToday {
             Outcome::Valid if record.description.step == Some(Step::RateLimits) => self.limits_raised(record, denied),
             // What was taken since is not in the log.
             Outcome::RateLimited | Outcome::UsageExceeded => Turn::default(),
-            _ => history::turn(&past.rows, (&past.state, now), denied, |state, at| past.judge(state, at), ends),
+            Outcome::Valid
+            | Outcome::NotFound
+            | Outcome::Forbidden
+            | Outcome::Disabled
+            | Outcome::Expired
+            | Outcome::InsufficientPermissions => {
+                history::turn(&past.rows, (&past.state, now), denied, |state, at| past.judge(state, at), ends)
+            }
         };
         Ok(Today { now: replayed(&described, record, &turned, (&past.rows, &past.state)), before: self.before(record) })
     }
@@ -238,10 +245,13 @@ fn root_key_today(tx: &mut Tx<'_>, workspace: &WorkspaceId, record: &Decision) -
     };
     let (then, earlier) = history::at(&past.rows, &past.state, time(record.time));
     let rows = history::turns(earlier, then, MOST_BEFORE, |state| judge(state, time(record.time)));
-    Ok(Today {
-        now: replayed(&described, record, &turned, (&past.rows, &past.state)),
-        before: rows.into_iter().map(|row| tell::change(row, &past.state)).collect(),
-    })
+    let mut now = replayed(&described, record, &turned, (&past.rows, &past.state));
+    if now.allowed && needs.iter().any(|need| need.any) {
+        now.text.push_str(
+            " What it is about was not looked up when it was refused: it may be refused for that, or not be found.",
+        );
+    }
+    Ok(Today { now, before: rows.into_iter().map(|row| tell::change(row, &past.state)).collect() })
 }
 
 /// Limits of the workspace, which refuse only what asks for more of what is limited.

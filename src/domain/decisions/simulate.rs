@@ -50,6 +50,9 @@ use std::sync::Arc;
 /// What stands in for the id of a key that is only supposed.
 const ANY_KEY: &str = "(any)";
 
+/// Operations that name a key by its secret: a root key that may for no API at all is refused, all else is not found.
+const BY_SECRET: [&str; 2] = ["keys.verifyKey", "keys.whoami"];
+
 /// Whose verification is simulated.
 #[derive(Clone, Debug)]
 pub enum Of {
@@ -152,7 +155,7 @@ fn of_owner(described: Description, found: &Snapshot, name: &str) -> Description
     Description { change, summary, credential, ..described }
 }
 
-/// Foretells whether a root key may call an operation. Without a resource it is asked whether it may for any at all.
+/// Foretells whether a root key may call an operation. Without a resource it is asked for all that there are.
 ///
 /// # Errors
 /// `key_not_found`; `invalid_input` for supposed permissions that mean nothing and for a resource
@@ -209,8 +212,7 @@ fn judged(
         (Some(_), Some(Resource::Api)) => On::Api(&api),
         _ => On::Any,
     };
-    // As the operation itself does: what is about some resource asks first whether there is any that it may be about.
-    let somewhere = sent.is_none() && kind.is_some();
+    let somewhere = sent.is_none() && BY_SECRET.contains(&wanted.operation);
     let needs = if somewhere { caller.needed_somewhere(&[]) } else { caller.needed(&[on], &[]) };
     let lack = Lack { needs, ..Lack::default() };
     let allowed = root_keys::admit(root_key, workspace, now)

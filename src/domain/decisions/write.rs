@@ -20,7 +20,6 @@ use crate::model::decision::Question;
 use crate::model::decision::RootKeyQuestion;
 use crate::model::decision::Told;
 use crate::model::error::Error;
-use crate::model::error::Refusal;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::RootKeyId;
@@ -39,6 +38,9 @@ use crate::store::strangers::NamedRootKey;
 use crate::store::tx::AuditEvent;
 use crate::store::tx::Tx;
 use std::collections::HashMap;
+
+/// Unknown credentials of a batch that are looked for among the keys of all workspaces, at most.
+const MAX_LOOKS: usize = 16;
 
 /// Writes a batch, all of it or nothing. Writing it twice is writing it once.
 ///
@@ -70,7 +72,7 @@ pub(super) fn write(tx: &mut Tx<'_>, batch: &[Taken]) -> Result<()> {
 ///
 /// # Errors
 /// The database's, which is asked only of what is no key.
-pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: KeptKey) -> Result<Description> {
+pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: KeptKey) -> Result<Box<Description>> {
     let (decided, known) = if decided.stranger.is_some() {
         db.ask(move |tx| {
             let decided = Kept::Key(Box::new(decided));
@@ -84,7 +86,7 @@ pub(in crate::domain) async fn explained(db: &Db, caller: &Caller, decided: Kept
     let Kept::Key(decided) = decided else { return Err(Error::unexpected("a key became a root key")) };
     let (mut description, ..) = key(&decided, &known);
     explain::hide(&mut description, caller);
-    Ok(description)
+    Ok(Box::new(description))
 }
 
 fn audited(taken: &Taken) -> Option<&KeptRootKey> {
@@ -142,7 +144,10 @@ impl Known {
                         strangers.entry(&denied.workspace).or_default().push(stranger);
                     }
                 }
-                Kept::RootKey(denied) => bearers.extend(denied.stranger.as_ref().and_then(|stranger| stranger.hash)),
+                Kept::RootKey(denied) => {
+                    let stranger = denied.stranger.as_ref();
+                    bearers.extend(stranger.and_then(|stranger| Some((stranger.hash?, stranger.looks_like))));
+                }
             }
         }
         for (workspace, strangers) in strangers {
@@ -154,8 +159,12 @@ impl Known {
             known.prefixes.extend(found.into_iter().map(|(prefix, api)| ((workspace.clone(), prefix), api)));
         }
         if !bearers.is_empty() {
-            known.gone_root_keys = strangers::gone_root_keys(tx, &bearers)?;
-            known.keys = strangers::keys_anywhere(tx, &bearers)?;
+            let hashes: Vec<_> = bearers.iter().map(|(hash, _)| *hash).collect();
+            known.gone_root_keys = strangers::gone_root_keys(tx, &hashes)?;
+            // What looks like a root key was no key; and each look costs as much as there are workspaces.
+            let may_be_keys = bearers.iter().filter(|(_, looks_like)| *looks_like == LooksLike::Unknown);
+            let hashes: Vec<_> = may_be_keys.map(|(hash, _)| *hash).take(MAX_LOOKS).collect();
+            known.keys = strangers::keys_anywhere(tx, &hashes)?;
         }
         if !callers.is_empty() {
             known.callers = strangers::root_keys(tx, &callers)?;
@@ -268,10 +277,7 @@ fn root_key(denied: &KeptRootKey, known: &Known) -> Told4 {
     let question = RootKeyQuestion {
         root_key: description.credential.id.as_deref().filter(|_| key.is_none()).map(RootKeyId::from_text),
         needs: denied.lack.as_ref().map(|lack| lack.needs.clone()).unwrap_or_default(),
-        gives_until: match denied.refusal {
-            Refusal::Outlives { other, .. } => Some(other.map(|at| at.timestamp_millis())),
-            _ => None,
-        },
+        gives_until: denied.refusal.other_end().map(|other| other.map(|at| at.timestamp_millis())),
     };
     (description, None, Question::RootKey(question), describe::told(&judged))
 }

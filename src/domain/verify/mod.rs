@@ -8,6 +8,7 @@ pub mod limits;
 use crate::authz::action::Action;
 use crate::authz::caller::Caller;
 use crate::authz::expression::Expression;
+use crate::authz::expression::SyntaxError;
 use crate::domain::decisions::class::KeyClass;
 use crate::domain::decisions::record::Denials;
 use crate::domain::decisions::record::KeptKey;
@@ -24,9 +25,11 @@ use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::ApiId;
 use crate::model::id::MigrationId;
+use crate::model::id::WorkspaceId;
 use crate::model::origin::Origin;
 use crate::model::rate_limit::AskedLimit;
 use crate::model::rate_limit::Evaluated;
+use crate::model::secret::Hash;
 use crate::model::secret::Plaintext;
 use crate::model::verdict::Outcome;
 use crate::model::verdict::Reason;
@@ -101,19 +104,15 @@ pub struct Means<'a> {
 /// Verifies a key. Only a `VALID` one costs anything: tokens of all limits and credits, or nothing of either.
 ///
 /// # Errors
-/// `insufficient_permissions` without any `verify_key`, or without `read_decision` for an explanation; `permissions_query_syntax_error`; `authentication/malformed` for
-/// a key that cannot be one of its migration; `precondition_failed` for a rate limit that there is not;
-/// `service_unavailable` when what is needed cannot be had: never a guess.
+/// `insufficient_permissions` without any `verify_key`, or without `read_decision` for an explanation;
+/// `permissions_query_syntax_error`; `authentication/malformed` for a key that cannot be one of its migration;
+/// `precondition_failed` for a rate limit that there is not; `service_unavailable` when what is needed cannot be had: never a
+/// guess.
 pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request: Verify) -> Result<Verified> {
     caller.somewhere(if request.explain { &[Action::ReadDecision] } else { &[] })?;
     let db = means.db;
     let (hash, now) = (request.key.hash(), db.clock().now());
-    let mut snapshot = match means.cache.key(&caller.workspace, &hash) {
-        Known::Present(snapshot) => Some(snapshot),
-        Known::Absent => None,
-        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
-        Known::Unknown => Box::pin(means.loader.key(&caller.workspace, &hash)).await?,
-    };
+    let mut snapshot = found(means, &caller.workspace, &hash).await?;
     let query = request.permissions.as_deref().map(Expression::parse).transpose();
     let question = Question {
         covered: &|api| caller.covers(Action::VerifyKey, api),
@@ -122,15 +121,13 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         query: query.as_ref().ok().and_then(Option::as_ref),
         now,
     };
-    let stranger = snapshot.is_none().then(|| Stranger::of(request.key.reveal()));
+    let stranger = snapshot.is_none().then(|| Stranger::hashed(request.key.reveal(), hash));
     let explain = request.explain;
     let deny = |verdict: &Verdict, snapshot: Option<&Arc<Snapshot>>, credits, limits: &[Evaluated]| {
         let class = KeyClass {
             at: now,
             origin,
-            operation: caller.operation,
-            root_key: &caller.root_key,
-            workspace: &caller.workspace,
+            caller,
             verdict,
             snapshot,
             credits,
@@ -150,16 +147,8 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
         explain.then(|| class.kept())
     };
     if let (None, Some(migration)) = (&snapshot, &request.migration) {
-        let presented = Arc::new(request.key);
-        let known = |found: &Snapshot| decide::decide(Some(found), &question).outcome != Outcome::NotFound;
-        snapshot = match Box::pin(imported::find(db, &caller.workspace, migration, &presented)).await? {
-            Found::Nothing => None,
-            Found::Pending(found) if query.is_ok() && known(&found) => {
-                Box::pin(imported::bind(db, caller, origin, found.key, migration, &presented)).await?
-            }
-            Found::Bound(found) | Found::Pending(found) => Some(found),
-        }
-        .map(Arc::new);
+        let (presented, may_bind) = (Arc::new(request.key), query.is_ok());
+        snapshot = Box::pin(import(db, caller, origin, &question, (migration, presented, may_bind))).await?;
     }
     let verdict = decide::decide(snapshot.as_deref(), &question);
     let known = verdict.outcome != Outcome::NotFound;
@@ -169,8 +158,7 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     if let Err(fault) = query
         && known
     {
-        let detail = format!("The query in `permissions` cannot be read: {fault}.");
-        return Err(Error::new(Code::PermissionsQuerySyntaxError, detail));
+        return Err(unreadable(&fault));
     }
     let Some(snapshot) = snapshot else {
         let explanation = explained(db, caller, unknown).await?;
@@ -192,10 +180,26 @@ pub async fn verify(means: Means<'_>, caller: &Caller, origin: &Origin, request:
     Ok(verified)
 }
 
+/// The key with this hash.
+async fn found(means: Means<'_>, workspace: &WorkspaceId, hash: &Hash) -> Result<Option<Arc<Snapshot>>> {
+    match means.cache.key(workspace, hash) {
+        Known::Present(snapshot) => Ok(Some(snapshot)),
+        Known::Absent => Ok(None),
+        // What is rarely needed is boxed: each verification moves the whole of its future about, needed or not.
+        Known::Unknown => Box::pin(means.loader.key(workspace, hash)).await,
+    }
+}
+
+/// The refusal of a permission query.
+pub(in crate::domain) fn unreadable(fault: &SyntaxError) -> Error {
+    let detail = format!("The query in `permissions` cannot be read: {fault}.");
+    Error::new(Code::PermissionsQuerySyntaxError, detail)
+}
+
 /// The verdict in words, if they were asked for.
 async fn explained(db: &Db, caller: &Caller, decided: Option<KeptKey>) -> Result<Option<Box<Description>>> {
     match decided {
-        Some(decided) => Ok(Some(Box::new(write::explained(db, caller, decided).await?))),
+        Some(decided) => Ok(Some(Box::pin(write::explained(db, caller, decided)).await?)),
         None => Ok(None),
     }
 }
@@ -212,6 +216,25 @@ impl Verified {
         };
         (self.credits.map(|left| left.saturating_add(cost)), Some(self.limits.iter().map(untouched).collect()))
     }
+}
+
+/// The imported key that this text may be; bound to it, if it is found by this question for the first time.
+async fn import(
+    db: &Db,
+    caller: &Caller,
+    origin: &Origin,
+    question: &Question<'_>,
+    (migration, presented, may_bind): (&MigrationId, Arc<Plaintext>, bool),
+) -> Result<Option<Arc<Snapshot>>> {
+    let known = |found: &Snapshot| decide::decide(Some(found), question).outcome != Outcome::NotFound;
+    let found = match imported::find(db, &caller.workspace, migration, &presented).await? {
+        Found::Nothing => None,
+        Found::Pending(found) if may_bind && known(&found) => {
+            imported::bind(db, caller, origin, found.key, migration, &presented).await?
+        }
+        Found::Bound(found) | Found::Pending(found) => Some(found),
+    };
+    Ok(found.map(Arc::new))
 }
 
 /// The checks that cost something: limits first, then credits. If one of them refuses, nothing was taken.

@@ -38,12 +38,11 @@ pub async fn explain(call: Call, request: ExplainRequest) -> Result<Reply<Explai
     let app = &call.app;
     let means = Means { db: &app.db, denials: &app.denials, limiter: &app.limiter };
     let explained = explain::explain(means, &call.caller, &request.request_id).await?;
-    Ok(Reply::new(explained.into()))
+    Ok(Reply::new(ExplainResponse::from(explained)))
 }
 
 impl From<Explained> for ExplainResponse {
-    fn from(explained: Explained) -> Self {
-        let Explained { decision, before, now } = explained;
+    fn from(Explained { decision, before, now }: Explained) -> Self {
         Self { decision: decision.into(), before, now }
     }
 }

@@ -1,7 +1,10 @@
 //! `decisions.*`.
 
+mod change;
 mod explain;
 mod explain_now;
+mod list_decisions;
+mod records;
 mod simulate;
 
 use crate::harness::Answer;

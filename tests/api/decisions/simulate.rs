@@ -51,7 +51,50 @@ fn it_answers_what_the_verification_is_told_and_why() {
     assert_eq!(real["code"], data["code"]);
 }
 
-/// Each thing that may be supposed: what the simulation says of it comes true when it is done.
+/// Something that may be supposed, with the operation that does it, and the verdict that comes of it.
+type Case = (Value, Value, &'static str, Value, &'static str);
+
+/// Each thing that may be supposed of a key, done one after the other.
+fn cases(past: i64, future: i64) -> Vec<Case> {
+    const LACKS: &str = "INSUFFICIENT_PERMISSIONS";
+    let asks = |slug: &str| json!({"permissions": slug});
+    let (write, costly) = (|| asks("docs.write"), || json!({"credits": {"cost": 5}}));
+    let slugs = || json!({"permissions": ["docs.write"]});
+    let set = |value: Value| json!({"operation": "set", "value": value});
+    let state = |fields: Value, code| (write(), fields.clone(), "keys.updateKey", fields, code);
+    let owner = |enabled: bool, code| {
+        let done = json!({"identity": "acme", "enabled": enabled});
+        (write(), json!({"ownerEnabled": enabled}), "identities.updateIdentity", done, code)
+    };
+    let credits =
+        |value: Value, code| (costly(), json!({"credits": value}), "keys.updateCredits", set(value.clone()), code);
+    vec![
+        (write(), json!({}), "keys.updateKey", json!({}), LACKS),
+        (write(), json!({"grant": ["docs.write"]}), "keys.addPermissions", slugs(), "VALID"),
+        (write(), json!({"revoke": ["docs.write"]}), "keys.removePermissions", slugs(), LACKS),
+        (write(), json!({"addRoles": ["editor"]}), "keys.addRoles", json!({"roles": ["editor"]}), "VALID"),
+        (
+            asks("docs.read"),
+            json!({"removeRoles": ["viewer"]}),
+            "keys.removeRoles",
+            json!({"roles": ["viewer"]}),
+            LACKS,
+        ),
+        state(json!({"enabled": false}), "DISABLED"),
+        state(json!({"enabled": true}), "VALID"),
+        state(json!({"expires": past}), "EXPIRED"),
+        state(json!({"expires": null}), "VALID"),
+        state(json!({"expires": future}), "VALID"),
+        owner(false, "FORBIDDEN"),
+        owner(true, "VALID"),
+        (costly(), json!({}), "keys.updateKey", json!({}), "USAGE_EXCEEDED"),
+        credits(json!(5), "VALID"),
+        credits(json!(4), "USAGE_EXCEEDED"),
+        credits(json!(null), "VALID"),
+    ]
+}
+
+/// What the simulation says of it comes true when it is done.
 #[test]
 fn what_is_supposed_and_then_done_comes_true() {
     let world = World::new();
@@ -60,82 +103,11 @@ fn what_is_supposed_and_then_done_comes_true() {
     world.admin.ok("permissions.createRole", json!({"name": "viewer", "permissions": ["docs.read"]}));
     world.admin.ok("identities.createIdentity", json!({"externalId": "acme"}));
     let key = world.key(&api, json!({"externalId": "acme", "roles": ["viewer"], "credits": {"remaining": 1}}));
-    let update = |fields: Value| {
-        let mut fields = fields;
-        fields["keyId"] = json!(key.id);
-        fields
-    };
-    let far = (world.server.clock.now() + Duration::days(9)).timestamp_millis();
-    let past = (world.server.clock.now() - Duration::days(9)).timestamp_millis();
-    let read = json!({"permissions": "docs.read"});
-    let write = json!({"permissions": "docs.write"});
-    let costly = json!({"credits": {"cost": 5}});
-    for (asked, supposed, operation, done, code) in [
-        (&write, json!({}), "keys.updateKey", update(json!({})), "INSUFFICIENT_PERMISSIONS"),
-        (
-            &write,
-            json!({"grant": ["docs.write"]}),
-            "keys.addPermissions",
-            update(json!({"permissions": ["docs.write"]})),
-            "VALID",
-        ),
-        (
-            &write,
-            json!({"revoke": ["docs.write"]}),
-            "keys.removePermissions",
-            update(json!({"permissions": ["docs.write"]})),
-            "INSUFFICIENT_PERMISSIONS",
-        ),
-        (&write, json!({"addRoles": ["editor"]}), "keys.addRoles", update(json!({"roles": ["editor"]})), "VALID"),
-        (
-            &read,
-            json!({"removeRoles": ["viewer"]}),
-            "keys.removeRoles",
-            update(json!({"roles": ["viewer"]})),
-            "INSUFFICIENT_PERMISSIONS",
-        ),
-        (&write, json!({"enabled": false}), "keys.updateKey", update(json!({"enabled": false})), "DISABLED"),
-        (&write, json!({"enabled": true}), "keys.updateKey", update(json!({"enabled": true})), "VALID"),
-        (&write, json!({"expires": past}), "keys.updateKey", update(json!({"expires": past})), "EXPIRED"),
-        (&write, json!({"expires": null}), "keys.updateKey", update(json!({"expires": null})), "VALID"),
-        (&write, json!({"expires": far}), "keys.updateKey", update(json!({"expires": far})), "VALID"),
-        (
-            &write,
-            json!({"ownerEnabled": false}),
-            "identities.updateIdentity",
-            json!({"identity": "acme", "enabled": false}),
-            "FORBIDDEN",
-        ),
-        (
-            &write,
-            json!({"ownerEnabled": true}),
-            "identities.updateIdentity",
-            json!({"identity": "acme", "enabled": true}),
-            "VALID",
-        ),
-        (&costly, json!({}), "keys.updateKey", update(json!({})), "USAGE_EXCEEDED"),
-        (
-            &costly,
-            json!({"credits": 5}),
-            "keys.updateCredits",
-            update(json!({"operation": "set", "value": 5})),
-            "VALID",
-        ),
-        (
-            &costly,
-            json!({"credits": 4}),
-            "keys.updateCredits",
-            update(json!({"operation": "set", "value": 4})),
-            "USAGE_EXCEEDED",
-        ),
-        (
-            &costly,
-            json!({"credits": null}),
-            "keys.updateCredits",
-            update(json!({"operation": "set", "value": null})),
-            "VALID",
-        ),
-    ] {
+    let day = |days: i64| (world.server.clock.now() + Duration::days(days)).timestamp_millis();
+    for (asked, supposed, operation, mut done, code) in cases(day(-9), day(9)) {
+        if operation.starts_with("keys.") {
+            done["keyId"] = json!(key.id);
+        }
         let mut fields = asked.clone();
         fields["if"] = supposed.clone();
         let data = of_key(&world, &key.id, fields);
@@ -149,7 +121,7 @@ fn what_is_supposed_and_then_done_comes_true() {
             assert_eq!(of_key(&world, &key.id, asked.clone())["code"], json!(code), "{supposed}");
         }
         if !data["required"]["credits"].is_null() {
-            world.admin.ok("keys.updateCredits", update(json!({"operation": "set", "value": 1})));
+            world.admin.ok("keys.updateCredits", json!({"keyId": key.id, "operation": "set", "value": 1}));
         }
     }
 }
@@ -270,11 +242,16 @@ fn of_a_root_key_it_foretells_the_call() {
     assert_eq!(real.body["error"]["missing"], data["missing"]);
     assert_eq!(data["required"]["permissions"], real.body["error"]["required"]);
 
-    // For something at all, and for everything.
-    assert_eq!(verdict(&simulate(json!({"operation": "keys.createKey"}))).0, "VALID");
+    // For everything there is.
+    assert_eq!(verdict(&simulate(json!({"operation": "keys.createKey"}))), (lacking, vec!["api.*.create_key"]));
+    assert_eq!(verdict(&simulate(json!({"operation": "keys.getKey"}))).0, "VALID");
+    assert_eq!(verdict(&simulate(json!({"operation": "keys.verifyKey"}))), (lacking, vec!["api.*.verify_key"]));
+    let some = json!({"operation": "keys.verifyKey", "if": {"grant": ["api.api_1.verify_key"]}});
+    assert_eq!(verdict(&simulate(some)).0, "VALID");
     assert_eq!(verdict(&simulate(json!({"operation": "apis.createApi"}))), (lacking, vec!["api.*.create_api"]));
-    let revoked = json!({"operation": "keys.createKey", "if": {"revoke": [format!("api.{api}.create_key")]}});
-    assert_eq!(verdict(&simulate(revoked)), (lacking, vec!["api.*.create_key"]));
+    let mut revoked = create(&api);
+    revoked["if"] = json!({"revoke": [format!("api.{api}.create_key")]});
+    assert_eq!(verdict(&simulate(revoked)).0, lacking);
 
     let mut granted = create(&other);
     granted["if"] = json!({"grant": [needed]});

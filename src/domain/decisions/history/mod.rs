@@ -263,12 +263,7 @@ pub fn at<'r>(rows: &'r [Row], now: &State, moment: Timestamp) -> (State, &'r [R
 }
 
 /// The rows, newest first, at which what is looked at changed: `most` of them at most.
-pub fn turns<'r, V: PartialEq>(
-    rows: &'r [Row],
-    mut state: State,
-    most: usize,
-    look: impl Fn(&State) -> V,
-) -> Vec<&'r Row> {
+pub fn turns<V: PartialEq>(rows: &[Row], mut state: State, most: usize, look: impl Fn(&State) -> V) -> Vec<&Row> {
     let mut seen = look(&state);
     let mut turns = Vec::new();
     for row in rows {
