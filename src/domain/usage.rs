@@ -17,6 +17,7 @@ use crate::model::usage::kept_from;
 use crate::store;
 use crate::store::database::Db;
 use crate::store::partitions::Ran;
+use crate::store::partitions::Records;
 use crate::store::tx::Tx;
 use crate::store::usage::Filter;
 use chrono::TimeDelta;
@@ -139,16 +140,20 @@ impl Upkeep {
             return Ok(());
         }
         let retention = self.retention;
-        let ran =
-            db.write(Origin::local(Actor::System), move |tx| Ok(store::partitions::maintain(tx, retention)?)).await;
-        match ran {
-            Ok(Ran::All) => self.done = Some(now),
-            Ok(Ran::Part | Ran::Elsewhere) => self.done = None,
-            Err(error) => {
-                // Not at once: whatever it is, it is likely to last.
-                self.done = now.checked_sub_signed(UPKEEP - TimeDelta::minutes(1));
-                return Err(error);
+        let (mut all, mut failed) = (true, None);
+        for records in Records::ALL {
+            let maintain = move |tx: &mut Tx<'_>| Ok(store::partitions::maintain(tx, records, retention)?);
+            match db.write(Origin::local(Actor::System), maintain).await {
+                Ok(Ran::All) => (),
+                Ok(Ran::Part | Ran::Elsewhere) => all = false,
+                Err(error) => failed = Some(error),
             }
+        }
+        self.done = all.then_some(now);
+        if let Some(error) = failed {
+            // Not at once: whatever it is, it is likely to last.
+            self.done = now.checked_sub_signed(UPKEEP - TimeDelta::minutes(1));
+            return Err(error);
         }
         Ok(())
     }

@@ -99,6 +99,9 @@ impl Contract {
 
 fn check_content_type(headers: &HeaderMap) -> Result<()> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if given == Some("application/json") {
+        return Ok(());
+    }
     let media_type = given.map(|text| text.split(';').next().unwrap_or(text).trim().to_ascii_lowercase());
     match media_type.as_deref() {
         Some("application/json") => Ok(()),

@@ -54,22 +54,22 @@ impl<K: Kind> Id<K> {
         rest.len() == DIGITS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }
 
+    /// When it was made, Unix milliseconds; `None` for a text that has not the form of an id that was issued.
+    #[must_use]
+    pub fn made_ms(&self) -> Option<i64> {
+        let digits = self.0.strip_prefix(K::PREFIX)?.strip_prefix('_').filter(|_| Self::has_form(&self.0))?;
+        let number = digits.bytes().try_fold(0_u128, |number, digit| {
+            let value = u128::try_from(BASE58.iter().position(|known| *known == digit)?).ok()?;
+            number.checked_mul(58)?.checked_add(value)
+        })?;
+        // The first 48 bits of a UUIDv7 (RFC 9562, section 5.7).
+        i64::try_from(number >> 80).ok()
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// When it was made, Unix milliseconds, if it has the form of an id that was issued.
-    #[must_use]
-    pub fn made_ms(&self) -> Option<u64> {
-        let digits = self.0.strip_prefix(K::PREFIX)?.strip_prefix('_').filter(|digits| digits.len() == DIGITS)?;
-        let number = digits.bytes().try_fold(0_u128, |number, digit| {
-            let value = BASE58.iter().position(|known| *known == digit).and_then(|value| u128::try_from(value).ok())?;
-            number.checked_mul(58)?.checked_add(value)
-        });
-        // A UUIDv7 begins with 48 bits of time.
-        number.and_then(|number| u64::try_from(number >> 80).ok())
     }
 }
 
@@ -79,11 +79,17 @@ fn prefixed_uuid(prefix: &str) -> Arc<str> {
     /// 58^10: numbers of ten digits fit into 64 bits, where division is fast.
     const TEN: u128 = 430_804_206_899_405_824;
     let number = uuid::Uuid::now_v7().as_u128();
-    let (high, low) = (number / TEN, number % TEN);
+    // One division of 128 bits gives quotient and remainder.
+    let split = |number: u128| {
+        let high = number / TEN;
+        (high, number.wrapping_sub(high.wrapping_mul(TEN)))
+    };
+    let (high, low) = split(number);
+    let (top, middle) = split(high);
     let mut digits = [b'1'; DIGITS];
     let (first, rest) = digits.split_at_mut(DIGITS - 20);
     let (second, third) = rest.split_at_mut(10);
-    for (part, number) in [(first, high / TEN), (second, high % TEN), (third, low)] {
+    for (part, number) in [(first, top), (second, middle), (third, low)] {
         let mut number = u64::try_from(number).unwrap_or(0);
         for digit in part.iter_mut().rev() {
             let index = usize::try_from(number % 58).unwrap_or(0);
@@ -189,8 +195,23 @@ mod tests {
             assert_eq!(bytes.len(), 16, "{id}");
             assert_eq!(bytes[6] >> 4, 7, "{id}: not of version 7");
             assert_eq!(format!("{:1>22}", bs58::encode(&bytes).into_string()), digits);
-            let uuid = bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
-            assert_eq!(RequestId::from_text(format!("req_{digits}")).made_ms().map(u128::from), Some(uuid >> 80));
+        }
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_made_and_other_texts_do_not() {
+        let now = crate::model::clock::Clock::system().now().timestamp_millis();
+        let made = RequestId::generate().made_ms().unwrap();
+        assert!((now - 1000..now + 60_000).contains(&made), "{made}");
+        for text in [
+            "",
+            "req_",
+            "req_1",
+            "key_1111111111111111111111",
+            "req_zzzzzzzzzzzzzzzzzzzzzz",
+            "req_000000000000000000000l",
+        ] {
+            assert_eq!(RequestId::from_text(text).made_ms(), None, "{text}");
         }
     }
 

@@ -336,8 +336,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    decision_requests (request_id, at) {
-        request_id -> Text,
+    decision_requests (second, first_request_id, at) {
+        second -> BigInt,
+        request_ids -> Array<Text>,
+        first_request_id -> Text,
         at -> Timestamptz,
         decision_id -> Text,
     }

@@ -13,16 +13,19 @@ use chrono::DateTime;
 use diesel::BoolExpressionMethods;
 use diesel::ExpressionMethods;
 use diesel::OptionalExtension;
+use diesel::PgArrayExpressionMethods;
 use diesel::QueryDsl;
 use diesel::QueryResult;
 use diesel::QueryableByName;
 use diesel::RunQueryDsl;
+use diesel::prelude::Insertable;
 use diesel::result::Error;
 use diesel::sql_types::Array;
 use diesel::sql_types::BigInt;
 use diesel::sql_types::Nullable;
 use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 /// How often a record was repeated, as far as is known now.
@@ -138,19 +141,38 @@ pub fn repeat(tx: &mut Tx<'_>, repeated: &[Repeated]) -> QueryResult<()> {
         .bind::<Array<BigInt>, _>(repeated.iter().map(|one| one.count).collect::<Vec<_>>())
         .execute(tx.connection)?;
     }
-    let named: Vec<_> =
-        repeated.iter().flat_map(|one| one.requests.iter().map(move |request| (one, request))).collect();
+    let named: Vec<_> = repeated.iter().flat_map(named).collect();
     for named in named.chunks(MAX_ROWS) {
-        diesel::sql_query(
-            "INSERT INTO decision_requests (request_id, at, decision_id) SELECT * FROM unnest($1, $2, $3) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind::<Array<Text>, _>(named.iter().map(|(_, request)| request.as_str()).collect::<Vec<_>>())
-        .bind::<Array<Timestamptz>, _>(named.iter().map(|(one, _)| one.at).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(named.iter().map(|(one, _)| one.decision.as_str()).collect::<Vec<_>>())
-        .execute(tx.connection)?;
+        diesel::insert_into(decision_requests::table).values(named).on_conflict_do_nothing().execute(tx.connection)?;
     }
     Ok(())
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = decision_requests)]
+struct Named<'a> {
+    second: i64,
+    request_ids: Vec<&'a str>,
+    first_request_id: &'a str,
+    at: Timestamp,
+    decision_id: &'a RequestId,
+}
+
+/// The requests of a record by the second that they began in.
+fn named(repeated: &Repeated) -> impl Iterator<Item = Named<'_>> {
+    let mut seconds: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for request in &repeated.requests {
+        seconds.entry(second(request)).or_default().push(request.as_str());
+    }
+    seconds.into_iter().filter_map(|(second, request_ids)| {
+        let first_request_id = request_ids.first().copied()?;
+        Some(Named { second, request_ids, first_request_id, at: repeated.at, decision_id: &repeated.decision })
+    })
+}
+
+/// When a request began, by its id. What has not the form of one was never a request.
+fn second(request: &RequestId) -> i64 {
+    request.made_ms().map_or(0, |ms| ms.div_euclid(1000))
 }
 
 type Row = (Timestamp, i64, Decision);
@@ -160,9 +182,10 @@ type Row = (Timestamp, i64, Decision);
 /// # Errors
 /// Whatever the database says. A record that cannot be read is a fault.
 pub fn find(tx: &mut Tx<'_>, workspace: Option<&WorkspaceId>, request: &RequestId) -> QueryResult<Option<Decision>> {
-    // Each partition has an index that begins with the request: a handful of looks, and no clock is trusted.
+    // Each partition has an index that begins with the second, and no clock is trusted but that of the ids themselves.
     let other: Option<(RequestId, Timestamp)> = decision_requests::table
-        .filter(decision_requests::request_id.eq(request))
+        .filter(decision_requests::second.eq(second(request)))
+        .filter(decision_requests::request_ids.contains(vec![request.as_str()]))
         .select((decision_requests::decision_id, decision_requests::at))
         .first(tx.connection)
         .optional()?;

@@ -32,6 +32,24 @@ const WRITER_DAYS: i64 = 7;
 /// A table that is partitioned by days. A partition's name is that of the table, an underscore, and the day.
 type Table = &'static str;
 
+/// What is looked after in a transaction of its own: nobody waits for one table because another one is being looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Single verifications.
+    Verifications,
+    /// Denials.
+    Decisions,
+    /// Further requests of denials.
+    DecisionRequests,
+    /// Sums of verifications, and who writes them.
+    Sums,
+}
+
+impl Records {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Verifications, Self::Decisions, Self::DecisionRequests, Self::Sums];
+}
+
 /// What a run did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
@@ -51,29 +69,32 @@ pub enum Ran {
 ///
 /// # Errors
 /// Whatever the database says, a lock that could not be had in time included.
-pub fn maintain(tx: &mut Tx<'_>, retention: Retention) -> QueryResult<Ran> {
+pub fn maintain(tx: &mut Tx<'_>, records: Records, retention: Retention) -> QueryResult<Ran> {
     if !locked(tx)? {
         return Ok(Ran::Elsewhere);
     }
     tx.connection.batch_execute("SET LOCAL lock_timeout = 200")?;
     let database: Timestamp = diesel::select(now.into_sql::<Timestamptz>()).get_result(tx.connection)?;
     let oldest = tx.now().min(database);
-    let mut more = false;
-    for (table, days) in [
-        ("verifications", retention.events_days),
-        ("decisions", retention.decisions_days),
-        ("decision_requests", retention.decisions_days),
-    ] {
-        more |= partition(tx, table, kept_from(oldest, days))?;
-    }
-    more |= delete(tx, "usage_hourly", kept_from(oldest, retention.hourly_days))?;
+    let more = match records {
+        Records::Verifications => partition(tx, "verifications", kept_from(oldest, retention.events_days))?,
+        Records::Decisions => partition(tx, "decisions", kept_from(oldest, retention.decisions_days))?,
+        Records::DecisionRequests => partition(tx, "decision_requests", kept_from(oldest, retention.decisions_days))?,
+        Records::Sums => sums(tx, oldest, retention)?,
+    };
+    Ok(if more { Ran::Part } else { Ran::All })
+}
+
+/// True if there may be more.
+fn sums(tx: &mut Tx<'_>, oldest: Timestamp, retention: Retention) -> QueryResult<bool> {
+    let mut more = delete(tx, "usage_hourly", kept_from(oldest, retention.hourly_days))?;
     if let Some(days) = retention.daily_days {
         more |= delete(tx, "usage_daily", kept_from(oldest, days))?;
     }
     diesel::sql_query("DELETE FROM event_writers WHERE at < now() - $1 * interval '1 day'")
         .bind::<BigInt, _>(WRITER_DAYS)
         .execute(tx.connection)?;
-    Ok(if more { Ran::Part } else { Ran::All })
+    Ok(more)
 }
 
 /// Makes the partitions of a table and drops those that are over; true if there are more.

@@ -60,7 +60,7 @@ impl Explain {
 
 /// Whether a request was made just now, as its id tells.
 fn is_recent(request: &RequestId) -> bool {
-    let made = request.made_ms().and_then(|ms| i64::try_from(ms).ok());
+    let made = request.made_ms();
     let now = Clock::system().now().timestamp_millis();
     made.is_some_and(|made| {
         made.saturating_add(WRITTEN_WITHIN_MS) > now && made < now.saturating_add(WRITTEN_WITHIN_MS)

@@ -55,7 +55,10 @@ pub async fn explain(means: Means<'_>, caller: &Arc<Caller>, request: &RequestId
     let found = match find(means.db, caller, request).await {
         // It may have been denied a moment ago, on this node, and may be on its way while this is asked.
         Err(error) if error.code == Code::DecisionNotFound => {
-            means.denials.flush(means.db).await?;
+            // What cannot be written now is written later; this one may be there all the same.
+            if let Err(error) = means.denials.flush(means.db).await {
+                tracing::warn!(?error, cause = ?error.source, "denials were not recorded yet");
+            }
             find(means.db, caller, request).await
         }
         found => found,

@@ -40,7 +40,11 @@ fn now_ms(server: &crate::harness::Server) -> i64 {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a story is told from its beginning to its end")]
+#[expect(
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    reason = "a story is told from its beginning to its end"
+)]
 fn an_owners_key_is_denied_and_everybody_can_know_why_and_since_when() {
     let database = postgres::fresh_database();
     let [here, there] = [(); 2].map(|()| Options::default().database(&database).start());
