@@ -24,6 +24,11 @@ use crate::store;
 use crate::store::database::Db;
 use crate::store::tx::Tx;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest time that a reader waits for what was just denied to be written.
+const FLUSH: Duration = Duration::from_millis(500);
 
 /// What an explanation is made with.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +61,7 @@ pub async fn explain(means: Means<'_>, caller: &Arc<Caller>, request: &RequestId
         // It may have been denied a moment ago, on this node, and may be on its way while this is asked.
         Err(error) if error.code == Code::DecisionNotFound => {
             // What cannot be written now is written later; this one may be there all the same.
-            if let Err(error) = means.denials.flush(means.db).await {
+            if let Ok(Err(error)) = timeout(FLUSH, means.denials.flush(means.db)).await {
                 tracing::warn!(?error, cause = ?error.source, "denials were not recorded yet");
             }
             find(means.db, caller, request).await

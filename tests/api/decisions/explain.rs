@@ -321,3 +321,34 @@ fn no_secret_is_in_any_record() {
         }
     }
 }
+
+#[test]
+fn a_record_tells_on_every_server_what_took_a_permission_away_and_what_brought_it_back() {
+    let (world, server) = (World::new(), Options::default().start());
+    let admin = &world.admin;
+    let elsewhere = Client::new(server.url()).bearer(admin.root_key());
+    admin.ok("permissions.createRole", json!({"name": "editor", "permissions": ["docs.read", "docs.write"]}));
+    let key = world.key(&world.api(), json!({"externalId": "acme"}));
+    admin.ok("identities.setRoles", json!({"identity": "acme", "roles": ["editor"]}));
+    let asked = json!({"key": key.plaintext, "permissions": "docs.read AND docs.write"});
+    assert_eq!(admin.ok("keys.verifyKey", asked.clone())["code"], "VALID");
+    let lost = admin.call("permissions.setRolePermissions", json!({"role": "editor", "permissions": ["docs.read"]}));
+    let denied = request_id(&admin.call("keys.verifyKey", asked.clone()));
+
+    let record = eventually("the other server has the record", || {
+        let answer = elsewhere.call("decisions.explain", json!({"requestId": denied}));
+        (answer.status == 200).then(|| answer.data().clone())
+    });
+    is(&record, "permissions", "INSUFFICIENT_PERMISSIONS");
+    assert_eq!(record["missing"], json!(["docs.write"]));
+    assert_eq!(record["now"]["allowed"], false);
+    assert_eq!(record["before"][0]["requestId"], json!(request_id(&lost)), "{record:#}");
+
+    let both = json!({"role": "editor", "permissions": ["docs.read", "docs.write"]});
+    let given = admin.call("permissions.setRolePermissions", both);
+    assert_eq!(admin.ok("keys.verifyKey", asked)["code"], "VALID");
+    let now = explained(&elsewhere, &denied)["now"].clone();
+    assert_eq!((&now["allowed"], &now["code"], &now["missing"]), (&json!(true), &json!("VALID"), &json!([])));
+    assert_eq!(now["because"][0]["requestId"], json!(request_id(&given)), "{now:#}");
+    assert_eq!(now["since"], now["because"][0]["time"]);
+}

@@ -15,10 +15,11 @@ fn listed(world: &World<'_>, mut body: Value, limit: i64) -> Vec<String> {
         let rows = answer.data().as_array().unwrap();
         assert!(rows.iter().all(|row| row["before"].is_null() && row["now"].is_null()), "{}", answer.text);
         found.extend(rows.iter().map(|row| row["requestId"].as_str().unwrap().to_owned()));
-        match &answer.body["pagination"]["cursor"] {
-            Value::Null => return found,
-            cursor => body["cursor"] = cursor.clone(),
+        let cursor = &answer.body["pagination"]["cursor"];
+        if cursor.is_null() {
+            return found;
         }
+        body["cursor"] = cursor.clone();
     }
 }
 
