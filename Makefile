@@ -9,7 +9,7 @@ drive := tests/sdk/node_modules/.package-lock.json
 help:
 	@echo 'make dev     start everything on this machine: a private Postgres in .keyward/, a root key, the server (ARGS=…)'
 	@echo 'make test    every test, starting what it needs'
-	@echo 'make soak    the tests of exact numbers under faults, for many rounds and in a release build (ROUNDS=20)'
+	@echo 'make soak    the tests of exact numbers and of freshness under faults, for many rounds and in a release build (ROUNDS=20)'
 	@echo 'make lint    formatting, clippy and documentation, warnings are errors'
 	@echo 'make fuzz    two minutes of generated requests against a server of its own'
 	@echo 'make bench   what a verification costs, next to a bare handler (ARGS=--help shows what can be chosen)'
@@ -23,7 +23,7 @@ test: $(drive)
 	@$(need) build postgres redis node curl -- cargo test --locked --no-fail-fast
 
 soak:
-	@KEYWARD_TEST_ROUNDS=$(or $(ROUNDS),20) $(need) build postgres -- cargo test --locked --release --test api -- exact::
+	@KEYWARD_TEST_ROUNDS=$(or $(ROUNDS),20) KEYWARD_TEST_OUTAGE_S=60 $(need) build postgres -- cargo test --locked --release --test api -- exact:: freshness::
 
 # The official SDK, at the version that the lock file names.
 $(drive): tests/sdk/package-lock.json tests/sdk/package.json

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// Connections for verification: one for the loader, one for heartbeats.
 const DATA_PLANE_CONNECTIONS: u32 = 2;
@@ -116,6 +115,17 @@ impl App {
         })
     }
 
+    /// By who uses them, connections that were given up since the database was silent on them, and that still hang.
+    #[must_use]
+    pub fn hanging(&self) -> [(&'static str, usize); 4] {
+        [
+            ("pool", self.db.pool_state().hanging),
+            ("verification", self.data_plane.pool_state().hanging),
+            ("ledger", self.ledger.hanging()),
+            ("listener", self.listener.hanging()),
+        ]
+    }
+
     /// Whether the process is about to end and takes no new work.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -150,8 +160,8 @@ impl App {
 
 /// Where rate limits are counted. What is in memory decides once the server has loaded what was counted before.
 fn limiter(settings: &Settings) -> Result<Limiter, Malformed> {
-    Ok(match settings.redis_url()? {
-        Some(url) => Limiter::Redis(Redis::open(url.reveal(), Duration::from_millis(settings.redis_timeout_ms))?),
+    Ok(match settings.redis.url()? {
+        Some(url) => Limiter::Redis(Redis::open(url.reveal(), settings.redis.timeout())?),
         None => Limiter::Memory(Memory::closed(usize::try_from(settings.ratelimit_counters).unwrap_or(usize::MAX))),
     })
 }

@@ -30,6 +30,22 @@ pub struct DatabaseSettings {
     pub database_url_file: Option<PathBuf>,
 }
 
+/// Where rate limits are counted for all nodes.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct RedisSettings {
+    /// Connection string of a Redis that counts rate limits for all nodes (redis:// or rediss://); without one each node counts
+    /// for itself
+    #[arg(long, env = "KEYWARD_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<Secret>,
+    /// File that holds the connection string of Redis
+    #[arg(long, env = "KEYWARD_REDIS_URL_FILE", value_name = "FILE")]
+    pub redis_url_file: Option<PathBuf>,
+    /// Longest time that one request may wait for Redis, milliseconds
+    #[arg(long, env = "KEYWARD_REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=10_000))]
+    pub redis_timeout_ms: u64,
+}
+
 /// How the server serves.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
@@ -79,16 +95,9 @@ pub struct Settings {
     /// What ratelimit.limit and ratelimit.multiLimit answer when their counters cannot be had; keys.verifyKey answers 503
     #[arg(long, env = "KEYWARD_RATELIMIT_ON_ERROR", default_value = "deny")]
     pub ratelimit_on_error: OnError,
-    /// Connection string of a Redis that counts rate limits for all nodes (redis:// or rediss://); without one each node counts
-    /// for itself
-    #[arg(long, env = "KEYWARD_REDIS_URL", hide_env_values = true, value_name = "URL")]
-    pub redis_url: Option<Secret>,
-    /// File that holds the connection string of Redis
-    #[arg(long, env = "KEYWARD_REDIS_URL_FILE", value_name = "FILE")]
-    pub redis_url_file: Option<PathBuf>,
-    /// Longest time that one request may wait for Redis, milliseconds
-    #[arg(long, env = "KEYWARD_REDIS_TIMEOUT_MS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=10_000))]
-    pub redis_timeout_ms: u64,
+    /// The Redis that counts rate limits for all nodes
+    #[command(flatten)]
+    pub redis: RedisSettings,
     /// Addresses and CIDR ranges of proxies whose X-Forwarded-For is believed, separated by commas
     #[arg(
         long,
@@ -274,6 +283,22 @@ impl MasterKeySettings {
     }
 }
 
+impl RedisSettings {
+    /// The connection string of Redis, if one is set.
+    ///
+    /// # Errors
+    /// An unreadable file, or both forms at once.
+    pub fn url(&self) -> Result<Option<Secret>, Malformed> {
+        secret("KEYWARD_REDIS_URL", self.redis_url.as_ref(), self.redis_url_file.as_deref())
+    }
+
+    /// Longest time that one request may wait for it.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.redis_timeout_ms)
+    }
+}
+
 impl Settings {
     /// The root key that shall exist, if one is set.
     ///
@@ -292,14 +317,6 @@ impl Settings {
             )));
         }
         Ok(Some(Plaintext::new(key.reveal())))
-    }
-
-    /// The connection string of Redis, if one is set.
-    ///
-    /// # Errors
-    /// An unreadable file, or both forms at once.
-    pub fn redis_url(&self) -> Result<Option<Secret>, Malformed> {
-        secret("KEYWARD_REDIS_URL", self.redis_url.as_ref(), self.redis_url_file.as_deref())
     }
 
     /// The base of `error.type`, ending in a slash.
@@ -382,7 +399,8 @@ pub fn refuse_unknown(known: &[String], present: impl Iterator<Item = String>) -
 
 /// How many letters have to be changed, added or left out to get from one name to the other (Levenshtein). The prefix
 /// does not count, so that KEYWARD_DATABASE_URL is nearest to DATABASE_URL.
-fn distance(a: &str, b: &str) -> usize {
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
     let bare = |name: &str| name.strip_prefix("KEYWARD_").unwrap_or(name).chars().collect::<Vec<_>>();
     let (a, b) = (bare(a), bare(b));
     let mut above: Vec<usize> = (0..=b.len()).collect();

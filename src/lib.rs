@@ -86,11 +86,17 @@
 //!   migrate           `keyward migrate`.
 //!   openapi           `keyward openapi`.
 //!   output            What commands print, and how they fail: data on stdout, talk on stderr, exit codes that scripts can rely on.
-//!   permissions       `keyward permissions`.
 //!   prepare           What `serve` and `dev` do before and around serving: migrate, bootstrap, listen, wait for a signal.
 //!   root_key          `keyward root-key`.
 //!   serve             `keyward serve`: production.
 //!   workspace         `keyward workspace`.
+//!   decisions/        Denials on the command line, through the database: looked up, and foretold.
+//!     explain         `keyward explain`.
+//!     simulate        `keyward simulate`.
+//!     story           Decisions as people read them: the sentence first, then one line for each thing that it stands on. Pure.
+//!   permissions/      `keyward permissions`.
+//!     needed          `keyward permissions for`: the least permissions that some operations need.
+//!     script          The operations that a script calls: a curl script, a program with an SDK, or a list of names. Pure.
 //!   postgres/         The private Postgres of `keyward dev`: a cluster in the data folder, started and stopped with Keyward.
 //!     account         Who runs Postgres: this user, or an unprivileged account when Keyward runs as root, as Postgres refuses root.
 //!     binaries        Finds the Postgres programs of this machine, and says how to install them when there are none.
@@ -322,11 +328,13 @@
 //!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
 //!   partitions        Upkeep of the tables of usage and decisions: partitions made ahead of their days and dropped after them, old sums deleted.
 //!   permissions       Permissions.
-//!   pool              Connections of the pool. One that has rested is tested before it is handed out; one that was used a moment ago is not,
+//!   pool              The pool: so many places, each with one connection at most. One that has rested is tested before it is used; one that was
+//!   pulse             Whether the database still answers whoever works with it. libpq waits for an answer for ever, and nobody else can end that
 //!   rate_limits       Rate limits of keys and identities.
 //!   roles             Roles.
 //!   root_keys         Root keys.
 //!   sealed_keys       Sealed copies of recoverable keys.
+//!   shift             A thread that works through a queue with a connection of its own, and is relieved by another one when the database never
 //!   snapshot          Everything that the verification of a key needs to know, in one SELECT.
 //!   strangers         Credentials that were not found: what can be said of them afterwards.
 //!   tx                One transaction: the connection, one reading of the clock, and the list of what was changed in it.
@@ -335,7 +343,7 @@
 //!   cache/            What this node remembers of keys and root keys, so that verifying a known key asks nobody. It forgets what changed, and
 //!     slots           When what was last changed, in the numbers of this process: how an entry of the cache knows that it is out of date.
 //!   ledger/           The ledger: spends of credits by group commit, durable before they are answered.
-//!     queue           The queue of the ledger: bounded, taken from by one thread, refused at once when it is full.
+//!     queue           The queue of the ledger: bounded, taken from by the thread on duty, refused at once when it is full.
 //!     session         The ledger's own connection: opened when it is needed, tested when it has rested, given up when it failed.
 //!     statement       The statements of the ledger. Their texts never change, so that each is parsed and planned once a connection.
 //!     writer          The thread of the ledger: takes what queued, commits it, answers.

@@ -34,6 +34,7 @@ pub struct Metrics {
     /// The series of `verifications`, found once; the most frequent one first.
     outcomes: Vec<(Outcome, IntCounter)>,
     connections: IntGaugeVec,
+    hanging: IntGaugeVec,
     /// What the ledger counts.
     pub ledger: LedgerMetrics,
     fallbacks: IntCounterVec,
@@ -205,6 +206,13 @@ impl Metrics {
                 Opts::new("keyward_database_connections", "Connections of the pool by state"),
                 &["state"],
             )?,
+            hanging: IntGaugeVec::new(
+                Opts::new(
+                    "keyward_database_hanging",
+                    "Connections that were given up since the database was silent on them, and that a thread still waits on",
+                ),
+                &["user"],
+            )?,
             ledger: LedgerMetrics::new()?,
             fallbacks: IntCounterVec::new(
                 Opts::new(
@@ -262,6 +270,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.latency.clone()))?;
         metrics.registry.register(Box::new(metrics.verifications.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.clone()))?;
+        metrics.registry.register(Box::new(metrics.hanging.clone()))?;
         metrics.registry.register(Box::new(metrics.fallbacks.clone()))?;
         metrics.registry.register(Box::new(metrics.counters.clone()))?;
         metrics.registry.register(Box::new(metrics.evictions.clone()))?;
@@ -331,9 +340,15 @@ impl Metrics {
     }
 
     /// Notes what the pool is doing.
-    pub fn pool(&self, open: u32, idle: u32) {
-        self.connections.with_label_values(&["idle"]).set(i64::from(idle));
-        self.connections.with_label_values(&["busy"]).set(i64::from(open.saturating_sub(idle)));
+    pub fn pool(&self, open: usize, idle: usize) {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.connections.with_label_values(&["idle"]).set(number(idle));
+        self.connections.with_label_values(&["busy"]).set(number(open.saturating_sub(idle)));
+    }
+
+    /// Notes on how many connections somebody waits for what will never come.
+    pub fn hanging(&self, user: &str, count: usize) {
+        self.hanging.with_label_values(&[user]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts a rate limit that could not be counted, and was decided as the operator has chosen.

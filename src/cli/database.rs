@@ -124,7 +124,9 @@ impl Opened {
         Ok(self.db().write_now(&Origin::local(Actor::CommandLine), change)?)
     }
 
-    fn db(&self) -> Db {
+    /// The database, for what waits.
+    #[must_use]
+    pub fn db(&self) -> Db {
         Db::open(
             self.url.reveal(),
             PoolSettings { connections: 1, deadline: DEADLINE, fixed_plans: false },

@@ -18,7 +18,6 @@ use crate::store::migrations;
 use crate::store::nodes;
 use clap::Args;
 use serde::Serialize;
-use std::time::Duration;
 
 /// Clocks that differ by more than this make keys end early or late, milliseconds.
 const MAX_SKEW_MS: i64 = 1000;
@@ -215,11 +214,11 @@ fn check_nodes(opened: &Opened) -> Finding {
 
 fn check_redis(settings: &Settings) -> Option<Finding> {
     const CHECK: &str = "redis";
-    let url = match settings.redis_url() {
+    let url = match settings.redis.url() {
         Ok(url) => url?,
         Err(malformed) => return Some(Finding::of(CHECK, Level::Failed, malformed.0)),
     };
-    Some(match redis::probe(url.reveal(), Duration::from_millis(settings.redis_timeout_ms)) {
+    Some(match redis::probe(url.reveal(), settings.redis.timeout()) {
         Ok(redis) => match redis.eviction.filter(|policy| policy != "noeviction") {
             Some(policy) => {
                 let detail = format!(

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod completions;
 pub mod database;
+pub mod decisions;
 pub mod dev;
 pub mod doctor;
 pub mod duration;
@@ -66,6 +67,8 @@ enum Command {
     /// Show what root keys can be given
     #[command(subcommand)]
     Permissions(permissions::Permissions),
+    Explain(decisions::explain::Explain),
+    Simulate(Box<decisions::simulate::Simulate>),
     /// Make and change the master keys that seal recoverable keys
     #[command(subcommand)]
     MasterKey(master_key::MasterKey),
@@ -166,6 +169,8 @@ impl Command {
             Self::RootKey(root_key) => root_key.run(reach, out),
             Self::Audit(audit) => audit.run(reach, out),
             Self::Permissions(permissions) => permissions.run(out),
+            Self::Explain(explain) => explain.run(reach, out),
+            Self::Simulate(simulate) => simulate.run(reach, out),
             Self::MasterKey(master_key) => master_key.run(reach, out),
             Self::Doctor(doctor) => doctor.run(reach, out),
             Self::Health(health) => health.run(out),

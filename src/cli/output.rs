@@ -30,6 +30,12 @@ impl Failure {
         &self.message
     }
 
+    /// What was asked about is denied, as the result on stdout has said.
+    #[must_use]
+    pub fn denied() -> Self {
+        Self { exit: 3, kind: "denied", message: String::new() }
+    }
+
     /// It was not asked properly.
     #[must_use]
     pub fn usage(message: impl Display) -> Self {
@@ -117,6 +123,9 @@ impl Out {
     /// Says why it failed; the result is the exit code.
     #[must_use]
     pub fn failure(self, failure: &Failure) -> ExitCode {
+        if failure.message.is_empty() {
+            return ExitCode::from(failure.exit);
+        }
         let body = ProblemBody { kind: failure.kind, exit: failure.exit, message: &failure.message };
         let text = if self.json {
             serde_json::to_string(&Problem { error: body }).unwrap_or_default()

@@ -67,7 +67,7 @@ pub fn migrate(url: &str, allowed: bool) -> Result<(), Failure> {
 /// # Errors
 /// One line that names the setting.
 pub fn check_redis_url(settings: &Settings) -> Result<(), Failure> {
-    if let Some(url) = settings.redis_url()? {
+    if let Some(url) = settings.redis.url()? {
         redis::check(url.reveal())?;
     }
     Ok(())

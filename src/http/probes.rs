@@ -153,6 +153,9 @@ async fn metrics(http: HttpRequest, state: web::Data<State>) -> HttpResponse {
     Trace::note(&http, |trace| trace.operation = "metrics");
     let pool = state.app.db.pool_state();
     state.app.metrics.pool(pool.connections, pool.idle);
+    for (user, count) in state.app.hanging() {
+        state.app.metrics.hanging(user, count);
+    }
     state.app.metrics.events_waiting(state.app.events.waiting());
     state.app.metrics.decisions_waiting(state.app.denials.waiting());
     state.app.metrics.cache(&state.app.cache.state());

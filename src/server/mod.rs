@@ -24,6 +24,8 @@ use tokio::time::sleep;
 const LAST_SPENDS: Duration = Duration::from_secs(1);
 /// How long the server must have been idle before it ends: a client may have sent a request just before.
 const QUIET: Duration = Duration::from_millis(100);
+/// Threads of one worker that wait for the database at most: more than there are connections, those that hang included.
+const BLOCKING_THREADS: usize = 1536;
 /// How long a client's connection may idle between requests; longer than what load balancers keep theirs (60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -48,6 +50,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
         actix_web::App::new().app_data(state.clone()).wrap(from_fn(observe)).configure(http::mount)
     })
     .workers(workers)
+    .worker_max_blocking_threads(BLOCKING_THREADS)
     .max_connections(connections)
     .client_request_timeout(read_timeout)
     .client_disconnect_timeout(read_timeout)

@@ -42,13 +42,3 @@ fn send(connection: &mut PgConnection, channel: &str, payload: &str) -> QueryRes
         .execute(connection)?;
     Ok(())
 }
-
-/// Logs what keeps the pool from connecting. The message of libpq names host and user, never the password.
-#[derive(Debug)]
-pub(in crate::store) struct PoolLog;
-
-impl<E: std::error::Error> r2d2::HandleError<E> for PoolLog {
-    fn handle_error(&self, error: E) {
-        tracing::warn!(%error, "no connection to the database");
-    }
-}

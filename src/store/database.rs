@@ -10,12 +10,15 @@ use crate::store::cache::Cache;
 use crate::store::changes;
 use crate::store::conflict;
 use crate::store::pool::Manager;
+use crate::store::pool::Place;
+use crate::store::pool::Pool;
+pub use crate::store::pool::PoolState;
+use crate::store::pulse::Pulse;
 use crate::store::tx::Tx;
 use diesel::Connection;
 use diesel::pg::PgConnection;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// How often a write is tried that lost a race (serialization failure, deadlock, a reference to what is gone).
@@ -35,22 +38,11 @@ pub struct PoolSettings {
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Db {
-    pool: r2d2::Pool<Manager>,
+    pool: Arc<Pool>,
     clock: Clock,
-    /// One place a connection: a thread that hops finds its connection free, and no more threads than those can hang.
-    places: Arc<Semaphore>,
     deadline: Duration,
     /// What is told at once of the changes that are made through this value.
     cache: Option<Arc<Cache>>,
-}
-
-/// What the pool is doing, for the metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolState {
-    /// Open connections.
-    pub connections: u32,
-    /// Those that nobody uses.
-    pub idle: u32,
 }
 
 impl Db {
@@ -60,21 +52,13 @@ impl Db {
     /// None today; the pool is lazy.
     #[must_use]
     pub fn open(url: &str, settings: PoolSettings, clock: Clock) -> Self {
-        let pool = r2d2::Pool::builder()
-            .max_size(settings.connections)
-            .min_idle(Some(settings.connections.min(2)))
-            // Shorter than the deadline, so that a full or dead pool answers 503 in time.
-            .connection_timeout(settings.deadline.mul_f64(0.75))
-            // A connection that died in the pool is noticed here, and not by the request that gets it.
-            .test_on_check_out(true)
-            .error_handler(Box::new(changes::PoolLog))
-            .build_unchecked(Manager {
-                url: with_timeouts(url),
-                statement_timeout: settings.deadline,
-                fixed_plans: settings.fixed_plans,
-            });
-        let places = Arc::new(Semaphore::new(usize::try_from(settings.connections).unwrap_or(1)));
-        Self { pool, clock, places, deadline: settings.deadline, cache: None }
+        let manager = Manager {
+            url: with_timeouts(url),
+            statement_timeout: settings.deadline,
+            fixed_plans: settings.fixed_plans,
+        };
+        let pool = Pool::new(manager, settings.connections);
+        Self { pool, clock, deadline: settings.deadline, cache: None }
     }
 
     /// The same, telling a cache at once of the changes that are made through it.
@@ -99,8 +83,7 @@ impl Db {
     /// What the pool is doing.
     #[must_use]
     pub fn pool_state(&self) -> PoolState {
-        let state = self.pool.state();
-        PoolState { connections: state.connections, idle: state.idle_connections }
+        self.pool.now()
     }
 
     /// Asks the database: one consistent, read-only view for all queries of `ask`.
@@ -111,7 +94,7 @@ impl Db {
         &self,
         ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db| db.view_now(ask)).await
+        self.hop(move |db, mut place| db.view_in(&mut place, ask)).await
     }
 
     /// [`Self::read`] for callers without a runtime: the command line.
@@ -119,8 +102,12 @@ impl Db {
     /// # Errors
     /// As [`Self::read`].
     pub fn view_now<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.view_in(&mut self.pool.place_now(None)?, ask)
+    }
+
+    fn view_in<T>(&self, place: &mut Place, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let now = self.clock.now();
-        self.pool.get().map_err(Error::unavailable)?.with(|connection| {
+        place.with(self.deadline, |connection| {
             connection
                 .build_transaction()
                 .read_only()
@@ -137,7 +124,7 @@ impl Db {
         &self,
         ask: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.hop(move |db| db.read_now(ask)).await
+        self.hop(move |db, mut place| db.ask_in(&mut place, ask)).await
     }
 
     /// Changes the database in one transaction, together with its audit rows and the notification of what changed.
@@ -152,19 +139,27 @@ impl Db {
     ) -> Result<T> {
         // The answer to COMMIT may be what got lost.
         let unsure = |error: Error| if error.code == Code::ServiceUnavailable { error.unsure() } else { error };
-        self.hop(move |db| db.write_now(&origin, change)).await.map_err(unsure)
+        self.hop(move |db, mut place| db.write_in(&mut place, &origin, change)).await.map_err(unsure)
     }
 
     /// [`Self::write`] for callers without a runtime: the command line.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn write_now<T>(&self, origin: &Origin, mut change: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut pooled = self.pool.get().map_err(Error::unavailable)?;
+    pub fn write_now<T>(&self, origin: &Origin, change: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.write_in(&mut self.pool.place_now(None)?, origin, change)
+    }
+
+    fn write_in<T>(
+        &self,
+        place: &mut Place,
+        origin: &Origin,
+        mut change: impl FnMut(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut tries = 1;
         loop {
             let now = self.clock.now();
-            let result = pooled.with(|connection| {
+            let result = place.with(self.deadline, |connection| {
                 connection.transaction::<_, Error, _>(|connection| {
                     let mut tx = Tx::new(connection, now);
                     let value = change(&mut tx)?;
@@ -193,23 +188,38 @@ impl Db {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_now<T>(&self, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let now = self.clock.now();
-        self.pool.get().map_err(Error::unavailable)?.with(|connection| ask(&mut Tx::new(connection, now)))
+        self.ask_in(&mut self.pool.place_now(None)?, ask)
     }
 
-    async fn hop<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
-        let (db, places) = (self.clone(), Arc::clone(&self.places));
+    /// The same for a thread of the store, whose pulse notes what goes on.
+    pub(in crate::store) fn read_as<T>(
+        &self,
+        pulse: &Arc<Pulse>,
+        ask: impl FnOnce(&mut Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let answer = self.pool.place_now(Some(pulse)).and_then(|mut place| self.ask_in(&mut place, ask));
+        pulse.rests();
+        answer
+    }
+
+    fn ask_in<T>(&self, place: &mut Place, ask: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let now = self.clock.now();
+        place.with(self.deadline, |connection| ask(&mut Tx::new(connection, now)))
+    }
+
+    async fn hop<T: Send + 'static>(&self, work: impl FnOnce(&Self, Place) -> Result<T> + Send + 'static) -> Result<T> {
+        let db = self.clone();
         let hop = async move {
-            let place = places.acquire_owned().await.map_err(Error::unexpected)?;
+            // Kept by the thread, not by the future: a caller that gave up does not free the place of a thread that hangs.
+            let place = db.pool.place().await?;
             #[expect(clippy::disallowed_methods, reason = "this is the one blocking hop")]
-            let hop = tokio::task::spawn_blocking(move || {
-                // Kept by the thread, not by the future: a caller that gave up does not free the place of a thread that hangs.
-                let _place = place;
-                work(&db)
-            });
+            let hop = tokio::task::spawn_blocking(move || work(&db, place));
             hop.await.unwrap_or_else(|panicked| Err(Error::unexpected(panicked)))
         };
-        timeout(self.deadline, hop).await.unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed)))
+        timeout(self.deadline, hop).await.unwrap_or_else(|elapsed| {
+            self.pool.give_up_silent();
+            Err(Error::unavailable(elapsed))
+        })
     }
 }
 

@@ -184,6 +184,15 @@ pub fn count(tx: &mut Tx<'_>, workspace: &WorkspaceId) -> QueryResult<i64> {
         .get_result(tx.connection)
 }
 
+/// The workspace of a live key, for the operator.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn workspace_of(tx: &mut Tx<'_>, id: &KeyId) -> QueryResult<Option<WorkspaceId>> {
+    let live = keys::table.find(id).filter(keys::deleted_at.is_null());
+    live.select(keys::workspace_id).first(tx.connection).optional()
+}
+
 /// Changes a live key, which moves its `updatedAt` even if nothing else changes (decisions.md #36). `beside` is what was changed
 /// of it elsewhere and belongs into the same audit row.
 ///

@@ -7,6 +7,7 @@ use crate::store::changes::CHANNEL;
 use crate::store::changes::HEARTBEATS;
 use crate::store::database;
 use crate::store::database::Db;
+use crate::store::pulse::MAX_HANGING;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::pg::PgNotification;
@@ -30,8 +31,6 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 
 /// Longest time that one attempt may take; then the next one is made.
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(3);
-/// Attempts at most whose answer never came, and whose threads therefore still wait for it.
-const MAX_HANGING: usize = 16;
 
 /// The listening thread. It ends when this is dropped.
 #[derive(Debug)]
@@ -40,6 +39,7 @@ pub struct Listener {
     /// Whose heartbeats prove this node's connection: no other node's name.
     node: String,
     every: Duration,
+    attempts: Arc<()>,
 }
 
 impl Listener {
@@ -53,15 +53,22 @@ impl Listener {
         let node = uuid::Uuid::now_v7().simple().to_string();
         let (stop, stopped) = mpsc::sync_channel(1);
         let (url, cache, attempts) = (url.to_owned(), Arc::clone(cache), Arc::default());
-        let listening = Listening { url, cache, node: node.clone(), every, stopped, attempts };
+        let listening = Listening { url, cache, node: node.clone(), every, stopped, attempts: Arc::clone(&attempts) };
         std::thread::Builder::new().name("listener".to_owned()).spawn(move || listening.run())?;
-        Ok(Self { _stop: stop, node, every })
+        Ok(Self { _stop: stop, node, every, attempts })
     }
 
     /// How often [`Self::beat`] is due.
     #[must_use]
     pub fn every(&self) -> Duration {
         self.every
+    }
+
+    /// How many attempts to listen were never answered, and hang. One that is being made counts as well.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        // This value holds one, and so does the thread.
+        Arc::strong_count(&self.attempts).saturating_sub(2)
     }
 
     /// Sends one heartbeat, by another connection than the one that listens: what proves that connection must come to it
@@ -115,7 +122,7 @@ impl Listening {
     fn subscribe(&self) -> Result<PgConnection, String> {
         // Waits in a thread of its own: a peer that takes a query and never answers would hold it for ever, and libpq
         // bounds only the connecting.
-        if Arc::strong_count(&self.attempts) > MAX_HANGING {
+        if Arc::strong_count(&self.attempts).saturating_sub(2) >= MAX_HANGING {
             return Err("too many attempts to listen were never answered".to_owned());
         }
         let (url, attempt) = (self.url.clone(), Arc::clone(&self.attempts));

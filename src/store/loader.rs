@@ -8,15 +8,16 @@ use crate::model::secret::Hash;
 use crate::store::cache::Authenticated;
 use crate::store::cache::Cache;
 use crate::store::database::Db;
+use crate::store::pulse::Pulse;
 use crate::store::root_keys;
+use crate::store::shift::Shift;
 use crate::store::snapshot;
 use crate::store::snapshot::SharedIds;
 use crate::store::snapshot::Snapshot;
+use crossbeam_channel::Receiver;
+use crossbeam_channel::Sender;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::sync::mpsc::Receiver;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -43,10 +44,11 @@ impl Wanted {
 }
 
 /// Asks the database for keys and root keys, many at a time, and lets the cache remember what it says. Its thread ends when
-/// it is dropped.
+/// it is dropped, and is relieved when the database is silent to it for ever.
 #[derive(Clone, Debug)]
 pub struct Loader {
-    queue: SyncSender<Wanted>,
+    queue: Sender<Wanted>,
+    shift: Arc<Shift>,
     deadline: Duration,
 }
 
@@ -57,9 +59,9 @@ impl Loader {
     /// # Errors
     /// The operating system gives no thread.
     pub fn start(db: Db, cache: Arc<Cache>, deadline: Duration) -> std::io::Result<Self> {
-        let (queue, wanted) = mpsc::sync_channel(QUEUE);
-        std::thread::Builder::new().name("loader".to_owned()).spawn(move || work(&db, &cache, &wanted))?;
-        Ok(Self { queue, deadline })
+        let (queue, wanted) = crossbeam_channel::bounded(QUEUE);
+        let shift = Shift::start("loader", deadline, move |pulse| work(&db, &cache, &wanted, pulse))?;
+        Ok(Self { queue, shift: Arc::new(shift), deadline })
     }
 
     /// The live key of a live API with this hash.
@@ -81,13 +83,17 @@ impl Loader {
     }
 
     async fn ask<T>(&self, wanted: impl FnOnce(Answer<T>) -> Wanted) -> Result<Option<Arc<T>>> {
+        self.shift.relieve_if_overdue();
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(wanted(answer)).map_err(|full| Error::unavailable(full.to_string()))?;
         match timeout(self.deadline, answered).await {
             Ok(Ok(Ok(found))) => Ok(found),
             Ok(Ok(Err(error))) => Err(repeat(&error)),
             Ok(Err(dropped)) => Err(Error::unavailable(dropped)),
-            Err(elapsed) => Err(Error::unavailable(elapsed)),
+            Err(elapsed) => {
+                self.shift.relieve_if_overdue();
+                Err(Error::unavailable(elapsed))
+            }
         }
     }
 }
@@ -100,21 +106,21 @@ fn repeat(error: &Error) -> Error {
     repeated
 }
 
-fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>) {
+fn work(db: &Db, cache: &Cache, wanted: &Receiver<Wanted>, pulse: &Arc<Pulse>) {
     let mut shared = SharedIds::default();
     // The sender is gone when nobody can ask any more.
-    while let Ok(first) = wanted.recv() {
+    while let Some(first) = (!pulse.is_left_behind()).then(|| wanted.recv().ok()).flatten() {
         let mut batch = vec![first];
         while let Some(next) = (batch.len() < BATCH).then(|| wanted.try_recv().ok()).flatten() {
             batch.push(next);
         }
         // Whoever gave up is not asked for: after a time without a database that may be everybody.
         batch.retain(|wanted| !wanted.is_given_up());
-        serve(db, cache, batch, &mut shared);
+        serve(db, cache, batch, &mut shared, pulse);
     }
 }
 
-fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, shared: &mut SharedIds) {
+fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, shared: &mut SharedIds, pulse: &Arc<Pulse>) {
     let mut keys: HashMap<WorkspaceId, HashMap<Hash, Vec<Answer<Snapshot>>>> = HashMap::new();
     let mut root_keys: HashMap<Hash, Vec<Answer<Authenticated>>> = HashMap::new();
     for wanted in batch {
@@ -126,10 +132,10 @@ fn serve(db: &Db, cache: &Cache, batch: Vec<Wanted>, shared: &mut SharedIds) {
         }
     }
     if !root_keys.is_empty() {
-        load_root_keys(db, cache, root_keys);
+        load_root_keys(db, cache, root_keys, pulse);
     }
     for (workspace, wanted) in keys {
-        load_keys(db, cache, &workspace, wanted, shared);
+        load_keys(db, cache, &workspace, wanted, shared, pulse);
     }
 }
 
@@ -139,10 +145,11 @@ fn load_keys(
     workspace: &WorkspaceId,
     wanted: HashMap<Hash, Vec<Answer<Snapshot>>>,
     shared: &mut SharedIds,
+    pulse: &Arc<Pulse>,
 ) {
     let begun = cache.begin();
     let hashes: Vec<_> = wanted.keys().copied().collect();
-    let found = db.read_now(|tx| Ok(snapshot::load_all(tx, workspace, &hashes, shared)?));
+    let found = db.read_as(pulse, |tx| Ok(snapshot::load_all(tx, workspace, &hashes, shared)?));
     let found: std::result::Result<HashMap<_, _>, _> = found
         .map(|found| found.into_iter().map(|(hash, snapshot)| (hash, Arc::new(snapshot))).collect())
         .map_err(Arc::new);
@@ -158,10 +165,10 @@ fn load_keys(
     }
 }
 
-fn load_root_keys(db: &Db, cache: &Cache, wanted: HashMap<Hash, Vec<Answer<Authenticated>>>) {
+fn load_root_keys(db: &Db, cache: &Cache, wanted: HashMap<Hash, Vec<Answer<Authenticated>>>, pulse: &Arc<Pulse>) {
     let begun = cache.begin();
     let hashes: Vec<_> = wanted.keys().copied().collect();
-    let found = db.read_now(|tx| Ok((tx.read_at(), root_keys::authenticate_all(tx, &hashes)?)));
+    let found = db.read_as(pulse, |tx| Ok((tx.read_at(), root_keys::authenticate_all(tx, &hashes)?)));
     let found: std::result::Result<HashMap<_, _>, _> = found
         .map(|(read, found)| {
             let authenticated = found.into_iter().map(|(hash, root_key, workspace)| {

@@ -2,7 +2,9 @@
 
 mod audit;
 mod doctor;
+mod permissions;
 mod settings;
+mod simulate;
 
 use crate::harness::Client;
 use crate::harness::Server;

@@ -4,6 +4,7 @@ use crate::authz::action::Action;
 use crate::authz::action::Resource;
 use crate::authz::caller::Caller;
 use crate::authz::caller::On;
+use crate::authz::caller::Permit;
 use crate::authz::grants;
 use crate::authz::grants::Grants;
 use crate::domain::decisions::foresee;
@@ -96,11 +97,10 @@ pub struct SimulatedCall {
 /// Foretells a verification. Nothing is consumed, nothing is written.
 ///
 /// # Errors
-/// `insufficient_permissions`; `key_not_found`, `identity_not_found`, `role_not_found`; `permissions_query_syntax_error`;
+/// `key_not_found`, `identity_not_found`, `role_not_found`; `permissions_query_syntax_error`;
 /// `precondition_failed` for a rate limit that there is not; `service_unavailable` when limits cannot be counted.
-pub async fn key(db: &Db, limiter: &Limiter, caller: &Arc<Caller>, wanted: SimulatedKey) -> Result<Description> {
-    caller.permit(On::Any)?;
-    let (workspace, of, names) = (caller.workspace.clone(), wanted.of.clone(), wanted.add_roles.clone());
+pub async fn key(db: &Db, limiter: &Limiter, permit: &Permit, wanted: SimulatedKey) -> Result<Description> {
+    let (workspace, of, names) = (permit.workspace().clone(), wanted.of.clone(), wanted.add_roles.clone());
     let read = move |tx: &mut Tx<'_>| {
         let found = match &of {
             Of::Key(id) => snapshot::load_by_id(tx, &workspace, id)?.ok_or_else(keys::not_found)?,
@@ -116,7 +116,7 @@ pub async fn key(db: &Db, limiter: &Limiter, caller: &Arc<Caller>, wanted: Simul
         found.key.id = KeyId::from_text(ANY_KEY);
     }
     let foreseen = foresee::key(limiter, Some(&found), &wanted.question, &|_| true, now).await?;
-    let description = foreseen.describe(&caller.workspace, Some(&found), &wanted.question, data);
+    let description = foreseen.describe(permit.workspace(), Some(&found), &wanted.question, data);
     Ok(match wanted.of {
         Of::Key(_) => description,
         Of::Owner(name) => of_owner(description, &found, &name),
@@ -158,17 +158,16 @@ fn of_owner(described: Description, found: &Snapshot, name: &str) -> Description
 /// Foretells whether a root key may call an operation. Without a resource it is asked for all that there are.
 ///
 /// # Errors
-/// `insufficient_permissions`; `key_not_found`; `invalid_input` for supposed permissions that mean nothing and for a resource
+/// `key_not_found`; `invalid_input` for supposed permissions that mean nothing and for a resource
 /// that the operation is not about.
-pub async fn call(db: &Db, caller: &Arc<Caller>, wanted: SimulatedCall) -> Result<Description> {
-    caller.permit(On::Any)?;
+pub async fn call(db: &Db, permit: &Permit, wanted: SimulatedCall) -> Result<Description> {
     check(&wanted.suppose)?;
     let kind = wanted.needs.iter().find(|action| action.takes_id()).map(|action| action.resource());
     if wanted.resource.is_some() && kind.is_none() {
         let message = format!("{} is about no single resource", wanted.operation);
         return Err(Error::invalid("body.resource", message, Some("Leave it out.")));
     }
-    let (workspace, id, sent) = (caller.workspace.clone(), wanted.root_key.clone(), wanted.resource.clone());
+    let (workspace, id, sent) = (permit.workspace().clone(), wanted.root_key.clone(), wanted.resource.clone());
     let read = move |tx: &mut Tx<'_>| {
         let root_key = store::root_keys::find(tx, &workspace, &id)?.ok_or_else(root_keys::not_found)?;
         let known = match (&sent, kind) {

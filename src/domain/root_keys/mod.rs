@@ -158,7 +158,8 @@ fn check_permissions(tuples: &[String]) -> Result<Vec<String>> {
 }
 
 /// The one answer for a root key that is unknown, deleted, of another workspace, or hidden from the caller.
-pub(in crate::domain) fn not_found() -> Error {
+#[must_use]
+pub fn not_found() -> Error {
     Error::new(Code::KeyNotFound, "The requested root key does not exist or has been deleted.")
 }
 

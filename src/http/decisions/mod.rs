@@ -7,6 +7,9 @@ mod simulate;
 pub use explain::ExplainResponse;
 pub use explain::explain;
 pub use list_decisions::list_decisions;
+pub use simulate::Asker;
+pub use simulate::SimulateRequest;
+pub use simulate::answer;
 pub use simulate::simulate;
 
 use crate::model::decision::CallingKey;

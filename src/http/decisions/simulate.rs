@@ -1,5 +1,7 @@
 //! `decisions.simulate`.
 
+use crate::authz::caller::On;
+use crate::authz::caller::Permit;
 use crate::domain::decisions::simulate;
 use crate::domain::decisions::simulate::Of;
 use crate::domain::decisions::simulate::SimulatedCall;
@@ -13,6 +15,7 @@ use crate::http::keys::moment;
 use crate::http::operations::OPERATIONS;
 use crate::http::operations::Operation;
 use crate::http::patch;
+use crate::limiter::Limiter;
 use crate::model::clock::Timestamp;
 use crate::model::decision::Description;
 use crate::model::decision::KeyQuestion;
@@ -20,6 +23,7 @@ use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
 use crate::model::id::RootKeyId;
+use crate::store::database::Db;
 use serde::Deserialize;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -72,41 +76,66 @@ pub(super) struct SupposeRequest {
 #[serde(rename_all = "camelCase")]
 pub struct SimulateResponse {
     allowed: bool,
+    /// The verdict, and why.
     #[serde(flatten)]
-    description: Description,
+    pub description: Description,
     assumed: SupposeRequest,
 }
 
 /// `decisions.simulate`.
 ///
 /// # Errors
-/// As [`simulate::key`] and [`simulate::call`]; `invalid_input` for fields that do not go together.
+/// As [`answer`], and `insufficient_permissions`.
 pub async fn simulate(call: Call, request: SimulateRequest) -> Result<Reply<SimulateResponse>> {
+    let permit = call.caller.permit(On::Any)?;
+    let asker = Asker { root_key: call.caller.root_key.clone(), address: call.address };
+    Ok(Reply::new(answer(&call.app.db, &call.app.limiter, &permit, asker, request).await?))
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The root key that would verify.
+    pub root_key: RootKeyId,
+    /// The address that is tested unless another one is sent.
+    pub address: Option<IpAddr>,
+}
+
+/// The answer to a request, for whoever may ask.
+///
+/// # Errors
+/// As [`simulate::key`] and [`simulate::call`]; `invalid_input` for fields that do not go together.
+pub async fn answer(
+    db: &Db,
+    limiter: &Limiter,
+    permit: &Permit,
+    asker: Asker,
+    request: SimulateRequest,
+) -> Result<SimulateResponse> {
     let assumed = request.r#if.clone();
-    let app = &call.app;
     let description = match (&request.key_id, &request.root_key_id, &request.external_id) {
         (Some(key), None, None) => {
             let of = Of::Key(key.clone());
-            simulate::key(&app.db, &app.limiter, &call.caller, request.of_key(of, &call)?).await?
+            simulate::key(db, limiter, permit, request.of_key(of, asker)?).await?
         }
         (None, None, Some(owner)) => {
             let of = Of::Owner(owner.clone());
-            simulate::key(&app.db, &app.limiter, &call.caller, request.of_key(of, &call)?).await?
+            simulate::key(db, limiter, permit, request.of_key(of, asker)?).await?
         }
         (None, Some(root_key), None) => {
             let root_key = root_key.clone();
-            simulate::call(&app.db, &call.caller, request.of_root_key(root_key)?).await?
+            simulate::call(db, permit, request.of_root_key(root_key)?).await?
         }
         _ => {
             let message = "needs exactly one of keyId, rootKeyId and externalId";
             return Err(Error::invalid("body", message, Some("Say whose request is to be simulated.")));
         }
     };
-    Ok(Reply::new(SimulateResponse { allowed: description.allowed(), description, assumed }))
+    Ok(SimulateResponse { allowed: description.allowed(), description, assumed })
 }
 
 impl SimulateRequest {
-    fn of_key(self, of: Of, call: &Call) -> Result<SimulatedKey> {
+    fn of_key(self, of: Of, asker: Asker) -> Result<SimulatedKey> {
         if self.operation.is_some_and(|operation| operation != VERIFICATION) {
             let message = "of keys and owners only keys.verifyKey can be simulated";
             return Err(Error::invalid("body.operation", message, Some("Leave it out, or send `rootKeyId`.")));
@@ -123,11 +152,11 @@ impl SimulateRequest {
             .map_err(|_malformed| Error::invalid("body.clientIp", "is neither an IPv4 nor an IPv6 address", None))?;
         Ok(SimulatedKey {
             question: KeyQuestion {
-                root_key: call.caller.root_key.clone(),
+                root_key: asker.root_key,
                 key: if let Of::Key(id) = &of { Some(id.clone()) } else { None },
                 apis: None,
                 query: self.permissions,
-                address: address.or(call.address),
+                address: address.or(asker.address),
                 cost: self.credits.map_or(1, |credits| credits.cost()),
                 limits: self.ratelimits.into_iter().flatten().map(Into::into).collect(),
             },

@@ -1,7 +1,8 @@
 //! The ledger: spends of credits by group commit, durable before they are answered.
 //!
 //! One thread with one connection of its own takes everything that queued while its last statement ran, and commits it by
-//! one statement. There is no timer: an idle ledger commits a single spend at once, a busy one commits many together.
+//! one statement. There is no timer: an idle ledger commits a single spend at once, a busy one commits many together. A
+//! thread to which the database is silent for ever is relieved by another one; what it had sent is not sent again.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod batch;
@@ -16,9 +17,9 @@ use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::id::KeyId;
+use crate::store::shift::Shift;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -49,8 +50,7 @@ struct Fault {
 /// Spends credits.
 pub struct Ledger {
     queue: queue::Sender,
-    /// Resolves when the thread has ended. Taken by [`Self::stop`].
-    ended: Mutex<Option<oneshot::Receiver<()>>>,
+    shift: Shift,
     deadline: Duration,
 }
 
@@ -62,15 +62,12 @@ impl Ledger {
     /// The system starts no thread.
     pub fn open(url: &str, deadline: Duration, clock: Clock, metrics: LedgerMetrics) -> std::io::Result<Self> {
         let (queue, asks) = queue::bounded(metrics.clone());
-        let (alive, ended) = oneshot::channel();
-        let session = session::Session::new(url, deadline);
-        let writer = writer::Writer::new(session, clock, metrics);
-        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-            // Dropped when the thread ends, however it ends.
-            let _alive: oneshot::Sender<()> = alive;
-            writer.run(&asks);
+        let url = url.to_owned();
+        let shift = Shift::start("ledger", deadline, move |pulse| {
+            let session = session::Session::new(&url, deadline, Arc::clone(pulse));
+            writer::Writer::new(session, clock.clone(), metrics.clone()).run(&asks);
         })?;
-        Ok(Self { queue, ended: Mutex::new(Some(ended)), deadline })
+        Ok(Self { queue, shift, deadline })
     }
 
     /// Takes `cost` credits, 0 to [`MAX_COST`], from the balance of a key. Due refills come first. A caller that drops the
@@ -83,6 +80,7 @@ impl Ledger {
         if !(0..=MAX_COST).contains(&cost) {
             return Err(Error::unexpected(format!("a spend of {cost} credits")));
         }
+        self.shift.relieve_if_overdue();
         let (answer, answered) = oneshot::channel();
         let ask = batch::Ask { key: key.clone(), cost, answer };
         self.queue.send(ask).map_err(|refused| unspent(refused.reason()))?;
@@ -92,19 +90,25 @@ impl Ledger {
             Ok(Ok(Err(fault))) => Err(Error::unavailable(fault.reason).unsure()),
             // The thread ended without having taken the spend up: it answers whatever it takes up.
             Ok(Err(_closed)) => Err(unspent("the ledger has stopped")),
-            Err(elapsed) => Err(Error::unavailable(elapsed).unsure()),
+            Err(elapsed) => {
+                self.shift.relieve_if_overdue();
+                Err(Error::unavailable(elapsed).unsure())
+            }
         }
     }
 
     /// Takes no further spends, commits those that wait, and ends the thread. Waits for that within the bound.
     pub async fn stop(&self, at_most: Duration) {
         self.queue.stop();
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(ended) = ended
-            && timeout(at_most, ended).await.is_err()
-        {
+        if timeout(at_most, self.shift.end()).await.is_err() {
             tracing::warn!("the ledger did not end in time: its database does not answer");
         }
+    }
+
+    /// How many threads were relieved since the database was silent to them, and hang.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.shift.hanging()
     }
 }
 

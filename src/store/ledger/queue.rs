@@ -1,13 +1,12 @@
-//! The queue of the ledger: bounded, taken from by one thread, refused at once when it is full.
+//! The queue of the ledger: bounded, taken from by the thread on duty, refused at once when it is full.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::metrics::LedgerMetrics;
 use crate::store::ledger::batch::Ask;
+use crossbeam_channel::TrySendError;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
-use std::sync::mpsc::TrySendError;
 
 /// Spends that may wait. A third of a second's work: who would come behind them is better told at once.
 pub(super) const MAX_QUEUE: usize = 8192;
@@ -41,21 +40,21 @@ impl Refused {
 
 /// Where callers put spends.
 pub(super) struct Sender {
-    messages: mpsc::SyncSender<Message>,
+    messages: crossbeam_channel::Sender<Message>,
     stopping: Arc<AtomicBool>,
     metrics: LedgerMetrics,
 }
 
 /// Where the thread takes them.
 pub(super) struct Receiver {
-    messages: mpsc::Receiver<Message>,
+    messages: crossbeam_channel::Receiver<Message>,
     stopping: Arc<AtomicBool>,
     metrics: LedgerMetrics,
 }
 
 /// A new queue.
 pub(super) fn bounded(metrics: LedgerMetrics) -> (Sender, Receiver) {
-    let (sender, receiver) = mpsc::sync_channel(MAX_QUEUE);
+    let (sender, receiver) = crossbeam_channel::bounded(MAX_QUEUE);
     let stopping = Arc::new(AtomicBool::new(false));
     let sender = Sender { messages: sender, stopping: Arc::clone(&stopping), metrics: metrics.clone() };
     (sender, Receiver { messages: receiver, stopping, metrics })

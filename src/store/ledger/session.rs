@@ -6,12 +6,14 @@ use crate::store::database::with_timeouts;
 use crate::store::ledger::Fault;
 use crate::store::ledger::statement::Lock;
 use crate::store::pool::RESTED;
+use crate::store::pulse::Pulse;
 use diesel::Connection;
 use diesel::PgConnection;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use diesel::result::Error as DieselError;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -24,24 +26,45 @@ pub(super) struct Session {
     deadline: Duration,
     connection: Option<PgConnection>,
     used: Instant,
+    pulse: Arc<Pulse>,
 }
 
 impl Session {
     /// Does not connect yet.
-    pub(super) fn new(url: &str, deadline: Duration) -> Self {
-        Self { url: with_timeouts(url), deadline, connection: None, used: Instant::now() }
+    pub(super) fn new(url: &str, deadline: Duration, pulse: Arc<Pulse>) -> Self {
+        Self { url: with_timeouts(url), deadline, connection: None, used: Instant::now(), pulse }
+    }
+
+    /// Whether another one has taken over.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.pulse.is_left_behind()
     }
 
     /// Runs what is atomic: one statement, or one transaction. After a failure that was rolled back for certain it runs
     /// again: as it was if it lost a race, else without waiting for rows that others hold. Returns how locks were treated.
     pub(super) fn run<T>(
         &mut self,
+        lock: Lock,
+        work: impl Fn(&mut PgConnection, Lock) -> QueryResult<T>,
+    ) -> Result<(T, Lock), Fault> {
+        let result = self.attempt(lock, work);
+        self.pulse.rests();
+        result
+    }
+
+    fn attempt<T>(
+        &mut self,
         mut lock: Lock,
         work: impl Fn(&mut PgConnection, Lock) -> QueryResult<T>,
     ) -> Result<(T, Lock), Fault> {
         let mut races = 1;
         loop {
+            let pulse = Arc::clone(&self.pulse);
             let connection = self.ready().map_err(|reason| Fault { certain: true, reason })?;
+            // Those who waited were told that it may have been made. It need not be.
+            if pulse.is_left_behind() {
+                return Err(Fault { certain: true, reason: "the connection came too late".to_owned() });
+            }
             let result = work(connection, lock);
             self.used = Instant::now();
             let error = match result {
@@ -73,7 +96,7 @@ impl Session {
         }
         match &mut self.connection {
             Some(connection) => Ok(connection),
-            empty => Ok(empty.insert(open(&self.url, self.deadline)?)),
+            empty => Ok(empty.insert(open(&self.url, self.deadline, &self.pulse)?)),
         }
     }
 
@@ -83,8 +106,10 @@ impl Session {
     }
 }
 
-fn open(url: &str, deadline: Duration) -> Result<PgConnection, String> {
+fn open(url: &str, deadline: Duration, pulse: &Arc<Pulse>) -> Result<PgConnection, String> {
+    pulse.connects();
     let mut connection = PgConnection::establish(url).map_err(|error| error.to_string())?;
+    pulse.follows(&mut connection);
     let part = |of: u32| deadline.checked_div(of).unwrap_or(deadline).as_millis().max(1);
     let settings = format!(
         "SET statement_timeout = {statement}; SET lock_timeout = {lock}; \

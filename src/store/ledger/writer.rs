@@ -37,9 +37,9 @@ impl Writer {
         Self { session, clock, metrics, stuck: HashSet::new() }
     }
 
-    /// Works until the queue ends.
+    /// Works until the queue ends, or until another one has taken over.
     pub(super) fn run(mut self, queue: &Receiver) {
-        while let Some(asks) = queue.next() {
+        while let Some(asks) = (!self.session.is_left_behind()).then(|| queue.next()).flatten() {
             let groups = batch::gather(asks);
             if !groups.is_empty() {
                 self.commit(groups);

@@ -3,6 +3,8 @@
 
 use crate::freshness::Load;
 use crate::freshness::Shot;
+use crate::freshness::at;
+use crate::freshness::enable;
 use crate::freshness::last_of;
 use crate::freshness::report;
 use crate::freshness::rounds;
@@ -22,6 +24,7 @@ use crate::harness::process;
 use crate::harness::process::Running;
 use crate::harness::proxy::Proxy;
 use crate::harness::proxy::Silent;
+use crate::harness::soon;
 use rustix::process::Signal;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -136,6 +139,56 @@ fn what_another_process_revokes_while_a_node_is_cut_off_is_revoked_as_soon_as_it
         keyward("workspace enable").arg(&world.name).database(faulty.postgres.url()).run().ok();
         eventually("it verifies again", || (verdict(&world.admin, &key.plaintext) == "VALID").then_some(()));
     }
+}
+
+/// How long the database stays away: longer than the bound. `KEYWARD_TEST_OUTAGE_S` makes it a minute (`make soak`).
+fn outage_length() -> Duration {
+    let asked = std::env::var_os("KEYWARD_TEST_OUTAGE_S");
+    Duration::from_secs(asked.map_or(3, |seconds| seconds.to_str().unwrap().parse().expect("a number of seconds")))
+}
+
+#[test]
+fn two_nodes_outlive_a_database_that_is_away_for_longer_than_the_bound() {
+    let faulty = Faulty::new(false);
+    let nodes = [trusting(faulty.postgres.url(), FLAGS), trusting(faulty.postgres.url(), FLAGS)];
+    let world = World::on(&nodes[0]);
+    let (there, api) = (at(&nodes[1], &world.admin), world.api());
+    let [key, revoked, cold] = [(); 3].map(|()| world.key(&api, json!({})));
+    for key in [&key, &revoked] {
+        warm(&nodes[0], &world.admin, &key.plaintext);
+        warm(&nodes[1], &there, &key.plaintext);
+    }
+    let ((moments, here), over_there) = Load::during(1, &there, &key.plaintext, |other| {
+        Load::during(1, &world.admin, &key.plaintext, |load| {
+            faulty.postgres.interrupt().unwrap();
+            let gone = Instant::now();
+            process::wait(outage_length());
+            let asked_back = Instant::now();
+            faulty.postgres.start_again().unwrap();
+            let back = [load, other].map(|load| load.until(asked_back, "VALID"));
+            report("VALID again after the database was back", back.to_vec());
+            (gone, asked_back)
+        })
+    });
+    let (gone, asked_back) = moments;
+    for shots in [&here, &over_there] {
+        only(shots, &["VALID", "503"]);
+        let last = last_of(shots, "VALID", gone, asked_back).unwrap_or_default();
+        assert!(last <= BOUND, "VALID {last:?} after the database had gone");
+        let refused = last_of(shots, "503", gone, asked_back).unwrap();
+        assert!(refused + ANSWERED > asked_back - gone, "503 to the end: {refused:?}");
+    }
+    // Everything works again on both, without a restart: what is cold, what is written, and what is told.
+    for client in [&world.admin, &there] {
+        assert_eq!(verdict(client, &cold.plaintext), "VALID");
+        client.ok("keys.createKey", json!({"apiId": api}));
+    }
+    for node in &nodes {
+        eventually("it trusts what it remembers again", || state(node).trusted.then_some(()));
+    }
+    warm(&nodes[1], &there, &revoked.plaintext);
+    enable(&world, &revoked.id, false);
+    soon("DISABLED".to_owned(), || verdict(&there, &revoked.plaintext));
 }
 
 /// A real process with a key to verify.

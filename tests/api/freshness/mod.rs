@@ -7,6 +7,7 @@ mod channel;
 mod database;
 mod edges;
 mod races;
+mod silence;
 
 use crate::harness::Answer;
 use crate::harness::Client;
@@ -42,7 +43,7 @@ fn state(server: &Server) -> CacheState {
 }
 
 /// A client of another server, with the same root key.
-fn at(server: &Server, client: &Client) -> Client {
+pub fn at(server: &Server, client: &Client) -> Client {
     Client::new(server.url()).bearer(client.root_key())
 }
 

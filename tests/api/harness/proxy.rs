@@ -30,6 +30,8 @@ pub enum Silent {
     None,
     /// Connections on which the client has sent `LISTEN`.
     Listening,
+    /// What Postgres says on such connections; what the client says is forwarded.
+    Heard,
     /// All of them.
     All,
 }
@@ -43,6 +45,7 @@ struct Switches {
     over: AtomicBool,
     open: AtomicUsize,
     most: AtomicUsize,
+    subscriptions: AtomicUsize,
 }
 
 /// One connection of a client, with its counterpart to Postgres.
@@ -53,6 +56,13 @@ struct Link {
     /// Nothing goes through any more, whatever the switches say.
     is_lost: AtomicBool,
     ended: AtomicUsize,
+}
+
+/// Where something goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
 }
 
 /// Where Postgres listens.
@@ -125,7 +135,7 @@ impl Proxy {
 
     /// The connections that are silent now stay so for ever, as when a router has lost its state. New ones are not silent.
     pub fn lose_what_is_silent(&self) {
-        let lost = |link: &&Arc<Link>| link.is_silent(&self.switches);
+        let lost = |link: &&Arc<Link>| link.is_silent(&self.switches, Way::ToServer);
         self.links.lock().unwrap().iter().filter(lost).for_each(|link| link.is_lost.store(true, Ordering::SeqCst));
         self.silence(Silent::None);
     }
@@ -145,10 +155,15 @@ impl Proxy {
         let links = self.links.lock().unwrap();
         let chosen = |link: &&Arc<Link>| match which {
             Silent::None => false,
-            Silent::Listening => link.listens.load(Ordering::SeqCst),
+            Silent::Listening | Silent::Heard => link.listens.load(Ordering::SeqCst),
             Silent::All => true,
         };
         links.iter().filter(chosen).for_each(|link| link.close());
+    }
+
+    /// How often a client has sent `LISTEN`, ever.
+    pub fn subscriptions(&self) -> usize {
+        self.switches.subscriptions.load(Ordering::SeqCst)
     }
 
     /// Connections that are open now.
@@ -172,10 +187,11 @@ impl Drop for Proxy {
 }
 
 impl Link {
-    fn is_silent(&self, switches: &Switches) -> bool {
+    fn is_silent(&self, switches: &Switches, way: Way) -> bool {
         let here = match *switches.silent.lock().unwrap() {
             Silent::None => false,
             Silent::Listening => self.listens.load(Ordering::SeqCst),
+            Silent::Heard => way == Way::ToClient && self.listens.load(Ordering::SeqCst),
             Silent::All => true,
         };
         here || self.is_lost.load(Ordering::SeqCst)
@@ -249,12 +265,12 @@ fn accept(listener: &TcpListener, place: &Place, switches: &Arc<Switches>, links
 }
 
 /// Waits as long as nothing is to go through; false if it never will.
-fn pass(link: &Link, switches: &Switches) -> bool {
+fn pass(link: &Link, switches: &Switches, way: Way) -> bool {
     let delay = switches.delay_ms.load(Ordering::Relaxed);
     if delay > 0 {
         process::wait(Duration::from_millis(delay));
     }
-    while link.is_silent(switches) {
+    while link.is_silent(switches, way) {
         if switches.over.load(Ordering::SeqCst) || link.ended.load(Ordering::SeqCst) > 0 {
             return false;
         }
@@ -269,20 +285,21 @@ fn to_server(link: &Link, switches: &Switches) {
         let chunk = &buffer[..length];
         if chunk.windows(7).any(|word| word == b"LISTEN ") {
             link.listens.store(true, Ordering::SeqCst);
+            switches.subscriptions.fetch_add(1, Ordering::SeqCst);
         }
-        if !pass(link, switches) || link.server.write(chunk).is_err() {
+        if !pass(link, switches, Way::ToServer) || link.server.write(chunk).is_err() {
             return;
         }
     }
     // That the client has gone is not told, either, while nothing is.
-    pass(link, switches);
+    pass(link, switches, Way::ToServer);
 }
 
 fn to_client(link: &Link, switches: &Switches) {
     let (mut buffer, mut messages, mut out) = ([0; 16 << 10], Messages::default(), Vec::new());
     loop {
         let length = link.server.read(&mut buffer);
-        if !pass(link, switches) || length == 0 {
+        if !pass(link, switches, Way::ToClient) || length == 0 {
             return;
         }
         out.clear();

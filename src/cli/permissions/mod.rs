@@ -1,5 +1,10 @@
 //! `keyward permissions`.
 
+mod needed;
+mod script;
+
+pub(super) use needed::find;
+
 use crate::authz::action::Action;
 use crate::authz::action::Resource;
 use crate::cli::output::Failure;
@@ -13,6 +18,9 @@ use serde::Serialize;
 pub enum Permissions {
     /// List every permission, and where one resource's id may stand for *
     List,
+    /// Print the least permissions for operations, and the command that mints a root key with just these
+    #[command(after_long_help = needed::HELP)]
+    For(needed::For),
 }
 
 #[derive(Serialize)]
@@ -33,11 +41,15 @@ impl Permissions {
     /// Runs the command.
     ///
     /// # Errors
-    /// stdout is gone.
+    /// An operation that does not exist, a file that cannot be read; stdout is gone.
     pub fn run(&self, out: Out) -> Result<(), Failure> {
-        let Self::List = self;
-        let groups = groups();
-        out.data(&groups, || listed(&groups))
+        match self {
+            Self::List => {
+                let groups = groups();
+                out.data(&groups, || listed(&groups))
+            }
+            Self::For(asked) => asked.run(out),
+        }
     }
 }
 

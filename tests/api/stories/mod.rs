@@ -1,5 +1,7 @@
 //! What operators and customers live through, from refusal to repair. (A root key that may not mint: `root_keys/create_key.rs`.)
 
+mod denial;
+
 use crate::harness::World;
 use crate::harness::server::Options;
 use crate::permissions::labels;
