@@ -328,7 +328,7 @@
 //!   overrides         Overrides of rate limits, and the one query of a limit call: its namespaces with what may override its limits.
 //!   partitions        Upkeep of the tables of usage and decisions: partitions made ahead of their days and dropped after them, old sums deleted.
 //!   permissions       Permissions.
-//!   pool              The pool: so many places, each with one connection at most. One that has rested is tested before it is used; one that was
+//!   pool              The pool, by r2d2: so many places, each with one connection at most. One that has rested is tested before it is used; one that
 //!   pulse             Whether the database still answers whoever works with it. libpq waits for an answer for ever, and nobody else can end that
 //!   rate_limits       Rate limits of keys and identities.
 //!   roles             Roles.

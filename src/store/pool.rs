@@ -1,11 +1,12 @@
-//! The pool: so many places, each with one connection at most. One that has rested is tested before it is used; one that was
-//! used a moment ago is not, since that would double the round trips under load. A place whose connection is silent for ever
-//! is given to somebody else.
+//! The pool, by r2d2: so many places, each with one connection at most. One that has rested is tested before it is used; one that
+//! was used a moment ago is not, since that would double the round trips under load. A place whose connection is silent for
+//! ever is given to somebody else.
 
 use crate::model::code::Code;
 use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::store::pulse::Hanging;
+use crate::store::pulse::MAX_HANGING;
 use crate::store::pulse::Pulse;
 use diesel::Connection;
 use diesel::ConnectionResult;
@@ -15,7 +16,7 @@ use diesel::connection::SimpleConnection;
 use diesel::connection::TransactionManager;
 use diesel::pg::PgConnection;
 use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -28,10 +29,6 @@ use tokio::sync::Semaphore;
 /// A connection that was used within this time is taken to live. If it does not, one request learns so by a 503, at a time
 /// when the database was there a moment ago.
 pub(in crate::store) const RESTED: Duration = Duration::from_millis(250);
-/// A connection that nobody has needed for so long is closed.
-const LONGEST_REST: Duration = Duration::from_secs(600);
-/// A connection is not used for longer: servers behind one name change, and what Postgres remembers for it grows.
-const LONGEST_LIFE: Duration = Duration::from_secs(1800);
 /// Pause between two attempts to connect.
 const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// How often it is said at most that there is no connection.
@@ -52,7 +49,7 @@ pub(in crate::store) struct Manager {
 }
 
 impl Manager {
-    fn connect(&self, pulse: &Arc<Pulse>) -> ConnectionResult<Pooled> {
+    fn open(&self, pulse: &Arc<Pulse>) -> ConnectionResult<PgConnection> {
         pulse.connects();
         let mut connection = PgConnection::establish(&self.url)?;
         pulse.follows(&mut connection);
@@ -70,15 +67,36 @@ impl Manager {
                 )
                 .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
         }
-        let now = Instant::now();
-        Ok(Pooled { connection, made: now, used: now, broken: false })
+        Ok(connection)
     }
 }
 
-/// One connection of the pool.
-struct Pooled {
-    connection: PgConnection,
-    made: Instant,
+/// What r2d2 makes. It would connect in threads of its own, few of them, where a database that is silent held up all others; so what
+/// it makes is room for a connection, and whoever uses that connects.
+struct Rooms;
+
+impl r2d2::ManageConnection for Rooms {
+    type Connection = Pooled;
+    type Error = Infallible;
+
+    fn connect(&self) -> Result<Pooled, Infallible> {
+        Ok(Pooled { connection: None, used: Instant::now(), broken: false })
+    }
+
+    fn is_valid(&self, _pooled: &mut Pooled) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        let open = pooled.connection.as_mut().is_some_and(AnsiTransactionManager::is_broken_transaction_manager);
+        // Whoever panicked may have left a transaction open.
+        pooled.broken || open || std::thread::panicking()
+    }
+}
+
+/// Room for one connection of the pool, which is made when it is needed.
+pub(in crate::store) struct Pooled {
+    connection: Option<PgConnection>,
     used: Instant,
     broken: bool,
 }
@@ -97,6 +115,8 @@ pub struct PoolState {
 /// The pool.
 pub(in crate::store) struct Pool {
     manager: Manager,
+    connections: r2d2::Pool<Rooms>,
+    /// One for each connection that may be in use; r2d2 has room for those beside them that nobody will use again.
     places: Arc<Semaphore>,
     state: Mutex<State>,
     hanging: Hanging,
@@ -104,19 +124,25 @@ pub(in crate::store) struct Pool {
 
 #[derive(Default)]
 struct State {
-    /// Those used last at the end.
-    idle: VecDeque<Pooled>,
     /// The places that are taken.
     busy: HashMap<u64, Arc<Pulse>>,
     taken: u64,
+    /// A connection that was not used since may be as silent as one that was given up.
+    suspect: Option<Instant>,
     said: Option<Instant>,
 }
 
 impl Pool {
     /// So many places. Connections are made when they are needed.
     pub(in crate::store) fn new(manager: Manager, places: u32) -> Arc<Self> {
+        let connections = r2d2::Pool::builder()
+            .max_size(places.saturating_add(u32::try_from(MAX_HANGING).unwrap_or(0)))
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .build_unchecked(Rooms);
         let places = Arc::new(Semaphore::new(usize::try_from(places).unwrap_or(1)));
-        Arc::new(Self { manager, places, state: Mutex::default(), hanging: Hanging::default() })
+        let (state, hanging) = (Mutex::default(), Hanging::default());
+        Arc::new(Self { manager, connections, places, state, hanging })
     }
 
     /// Waits for a place, for as long as the caller does.
@@ -158,7 +184,7 @@ impl Pool {
         Place { pool: Arc::clone(self), number, pulse, permit: Some(permit), connection: None, made }
     }
 
-    /// Gives places of silent connections to others, and closes what rests and was last heard of before.
+    /// Gives places of silent connections to others. What rests and was last heard of before is not used again.
     pub(in crate::store) fn give_up_silent(&self) {
         let mut state = self.state();
         let overdue = state.busy.iter().filter(|(_, pulse)| pulse.is_overdue()).map(|(number, _)| *number);
@@ -166,7 +192,6 @@ impl Pool {
         if overdue.is_empty() {
             return;
         }
-        let mut suspects = Vec::new();
         for number in overdue {
             if !self.hanging.begin() {
                 break;
@@ -175,24 +200,16 @@ impl Pool {
                 let ms = pulse.patience().as_millis();
                 tracing::warn!(ms, "the database does not answer on a connection of the pool; it is given up");
                 self.places.add_permits(1);
-                while state.idle.front().is_some_and(|idle| idle.used.elapsed() >= pulse.patience()) {
-                    suspects.extend(state.idle.pop_front());
-                }
+                state.suspect = Instant::now().checked_sub(pulse.patience()).max(state.suspect);
             }
         }
-        drop(state);
-        // Closed without the lock: that talks to the network.
-        drop(suspects);
     }
 
     /// What the pool is doing.
     pub(in crate::store) fn now(&self) -> PoolState {
-        let (state, hanging) = (self.state(), self.hanging.count());
-        PoolState {
-            connections: state.idle.len().saturating_add(state.busy.len()).saturating_add(hanging),
-            idle: state.idle.len(),
-            hanging,
-        }
+        let (state, hanging) = (self.connections.state(), self.hanging.count());
+        let number = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        PoolState { connections: number(state.connections), idle: number(state.idle_connections), hanging }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -221,7 +238,7 @@ pub(in crate::store) struct Place {
     number: u64,
     pulse: Arc<Pulse>,
     permit: Option<OwnedSemaphorePermit>,
-    connection: Option<Pooled>,
+    connection: Option<r2d2::PooledConnection<Rooms>>,
     made: Instant,
 }
 
@@ -240,27 +257,42 @@ impl Place {
             Some(pooled) => pooled,
             None => self.connect(patience)?,
         };
-        let result = work(&mut pooled.connection);
-        pooled.broken |= result.as_ref().is_err_and(|error: &Error| error.code == Code::ServiceUnavailable);
-        pooled.used = Instant::now();
+        let Pooled { connection: Some(connection), used, broken } = &mut *pooled else {
+            return Err(Error::unexpected("a connection of the pool that is none"));
+        };
+        let result = work(connection);
+        *broken |= result.as_ref().is_err_and(|error: &Error| error.code == Code::ServiceUnavailable);
+        *used = Instant::now();
         self.connection = Some(pooled);
         result
     }
 
-    fn connect(&self, patience: Duration) -> Result<Pooled> {
-        while let Some(mut pooled) = self.rested() {
-            self.pulse.follows(&mut pooled.connection);
-            if pooled.used.elapsed() < RESTED {
-                return self.in_time(pooled, patience);
-            }
-            if diesel::sql_query("SELECT 1").execute(&mut pooled.connection).is_ok() {
-                pooled.used = Instant::now();
-                return self.in_time(pooled, patience);
-            }
+    fn connect(&self, patience: Duration) -> Result<r2d2::PooledConnection<Rooms>> {
+        let mut pooled = self.pool.connections.get_timeout(patience).map_err(Error::unavailable)?;
+        if !self.lives(&mut pooled) {
+            // Closed before the next one is made.
+            drop(pooled.connection.take());
+            pooled.connection = Some(self.open(patience)?);
         }
+        pooled.used = Instant::now();
+        self.in_time(pooled, patience)
+    }
+
+    /// Whether there is a connection that may be used.
+    fn lives(&self, pooled: &mut Pooled) -> bool {
+        let (used, suspect) = (pooled.used, self.pool.state().suspect);
+        let Some(connection) = pooled.connection.as_mut().filter(|_| suspect.is_none_or(|suspect| used > suspect))
+        else {
+            return false;
+        };
+        self.pulse.follows(connection);
+        used.elapsed() < RESTED || diesel::sql_query("SELECT 1").execute(connection).is_ok()
+    }
+
+    fn open(&self, patience: Duration) -> Result<PgConnection> {
         loop {
-            match self.pool.manager.connect(&self.pulse) {
-                Ok(pooled) => return self.in_time(pooled, patience),
+            match self.pool.manager.open(&self.pulse) {
+                Ok(connection) => return Ok(connection),
                 Err(error) => {
                     self.pool.say(&error);
                     // Shorter than the patience: whoever waits for a database that is away shall hear so in time.
@@ -273,53 +305,29 @@ impl Place {
         }
     }
 
-    fn rested(&self) -> Option<Pooled> {
-        self.pool.state().idle.pop_back()
-    }
-
     /// A connection that came too late is for others: who asked for it has been told that the database is away.
-    fn in_time(&self, pooled: Pooled, patience: Duration) -> Result<Pooled> {
-        if self.made.elapsed() <= patience && !self.pulse.is_left_behind() {
+    fn in_time(
+        &self,
+        mut pooled: r2d2::PooledConnection<Rooms>,
+        patience: Duration,
+    ) -> Result<r2d2::PooledConnection<Rooms>> {
+        let is_mine = self.pool.state().busy.contains_key(&self.number);
+        if is_mine && self.made.elapsed() <= patience && !self.pulse.is_left_behind() {
             return Ok(pooled);
         }
-        let mut state = self.pool.state();
-        let closed = if state.busy.contains_key(&self.number) {
-            state.idle.push_back(pooled);
-            None
-        } else {
-            Some(pooled)
-        };
-        drop(state);
-        drop(closed);
+        pooled.broken |= !is_mine;
         Err(Error::unavailable("a connection to the database came too late"))
-    }
-}
-
-impl Pooled {
-    fn is_good(&mut self) -> bool {
-        // Whoever panicked may have left a transaction open.
-        !self.broken
-            && !std::thread::panicking()
-            && self.made.elapsed() < LONGEST_LIFE
-            && !AnsiTransactionManager::is_broken_transaction_manager(&mut self.connection)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut pooled = self.connection.take();
-        let good = pooled.as_mut().is_some_and(Pooled::is_good);
-        let mut state = self.pool.state();
-        let is_mine = state.busy.remove(&self.number).is_some();
-        let mut closed = Vec::new();
-        if is_mine {
-            state.idle.extend(pooled.take_if(|_| good));
-            while state.idle.front().is_some_and(|idle| idle.used.elapsed() > LONGEST_REST) {
-                closed.extend(state.idle.pop_front());
-            }
+        let is_mine = self.pool.state().busy.remove(&self.number).is_some();
+        if let Some(pooled) = &mut self.connection {
+            pooled.broken |= !is_mine;
         }
-        drop(state);
-        drop(closed);
+        // Back to the others before its place is.
+        drop(self.connection.take());
         if !is_mine {
             // Somebody else has the place.
             self.pool.hanging.end();
