@@ -35,6 +35,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// A broken contract or a listener that cannot be used.
 pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+    keep_system();
     let settings = &app.settings;
     let contract = Contract::compile(docs::openapi_yaml()).map_err(io::Error::other)?;
     let state = web::Data::new(State::new(Arc::clone(&app), contract));
@@ -65,6 +66,14 @@ pub async fn run(app: Arc<App>, listener: TcpListener, stop: impl Future<Output 
     app.ledger.stop(LAST_SPENDS).await;
     background.end().await;
     serving.await.map_err(io::Error::other)?
+}
+
+/// Keeps a handle of actix' runtime for ever. Otherwise the last one may be that of a worker's thread, which drops it when it has
+/// already lost what dropping it needs; then the process aborts at its very end.
+fn keep_system() {
+    if let Some(system) = actix_web::rt::System::try_current() {
+        std::mem::forget(system);
+    }
 }
 
 async fn drain(app: &App, handle: &ServerHandle) {
