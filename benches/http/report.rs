@@ -313,11 +313,11 @@ impl Report {
         Some(judge(rows.try_into().ok()?))
     }
 
-    /// The share of the threads that bear `event` in their name.
+    /// The share of the threads that go to the database: in the plain warm case they write events, and little else.
     fn events(&self) -> Option<(String, bool)> {
         let row = self.steady.iter().find(|row| row.name == cases::WARM)?;
         let spent = |found: &Found| -> Option<u64> {
-            let threads = found.threads_cpu_us.iter().filter(|(name, _)| name.contains("event"));
+            let threads = found.threads_cpu_us.iter().filter(|(name, _)| name.starts_with("tokio-rt-worker"));
             threads.map(|(_, used)| *used).reduce(|one, other| one + other)
         };
         row.rounds.iter().all(|(measured, _)| spent(&measured.found).is_some()).then_some(())?;
