@@ -32,6 +32,8 @@ const LOADING: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_secs(1);
 /// Longest time that the end waits for all events to be written, as long as each batch is in time.
 const LAST_EVENTS: Duration = Duration::from_secs(10);
+/// Longest time that the end waits for one batch of them, which may be large.
+const LAST_BATCH: Duration = Duration::from_secs(3);
 /// How often it is looked whether partitions have to be made and old numbers to go.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether rows of the audit log wait to be sealed.
@@ -134,7 +136,7 @@ async fn write_events(app: Arc<App>, mut stop: Stop) {
             break;
         }
     }
-    let left = app.events.finish(&app.db, LAST, LAST_EVENTS).await;
+    let left = app.events.finish(&app.db, LAST_BATCH, LAST_EVENTS - LAST_BATCH).await;
     if left > 0 {
         tracing::warn!(left, "events of verifications were lost: they were not written in time");
     }
