@@ -30,7 +30,6 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::Array;
 use diesel::sql_types::BigInt;
 use diesel::sql_types::Binary;
-use diesel::sql_types::Bool;
 use diesel::sql_types::Nullable;
 use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
@@ -108,7 +107,7 @@ pub fn waiting(tx: &mut Tx<'_>) -> QueryResult<Waiting> {
 /// # Errors
 /// Whatever the database says; then nothing is sealed.
 pub fn seal(tx: &mut Tx<'_>, most: i64) -> Result<Sealed> {
-    if !locked(tx)? {
+    if !tx.locks(LOCK)? {
         return Ok(Sealed::default());
     }
     let rows: Vec<Stored> =
@@ -280,18 +279,6 @@ fn droppable(tx: &mut Tx<'_>, workspace: &WorkspaceId, cutoff: Timestamp, most: 
     }
     let (Some((from, ..)), Some((sequence, _, _, hash))) = (old.first(), old.last()) else { return Ok(None) };
     Ok(Some((*from, Head { sequence: *sequence, hash: chain_hash(hash)? })))
-}
-
-fn locked(tx: &mut Tx<'_>) -> QueryResult<bool> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        locked: bool,
-    }
-    let row: Row = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS locked")
-        .bind::<BigInt, _>(LOCK)
-        .get_result(tx.connection)?;
-    Ok(row.locked)
 }
 
 /// Seals these rows after what is sealed of their workspaces. Whoever calls holds the lock.

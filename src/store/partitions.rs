@@ -15,7 +15,6 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use diesel::dsl::now;
 use diesel::sql_types::BigInt;
-use diesel::sql_types::Bool;
 use diesel::sql_types::Text;
 use diesel::sql_types::Timestamptz;
 
@@ -70,7 +69,7 @@ pub enum Ran {
 /// # Errors
 /// Whatever the database says, a lock that could not be had in time included.
 pub fn maintain(tx: &mut Tx<'_>, records: Records, retention: Retention) -> QueryResult<Ran> {
-    if !locked(tx)? {
+    if !tx.locks(LOCK)? {
         return Ok(Ran::Elsewhere);
     }
     tx.connection.batch_execute("SET LOCAL lock_timeout = 200")?;
@@ -110,18 +109,6 @@ fn partition(tx: &mut Tx<'_>, table: Table, kept: Timestamp) -> QueryResult<bool
     }
     let more = delete(tx, &format!("{table}_default"), kept)?;
     Ok(more || over.len() > MAX_DROPS)
-}
-
-fn locked(tx: &mut Tx<'_>) -> QueryResult<bool> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        locked: bool,
-    }
-    let row: Row = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS locked")
-        .bind::<BigInt, _>(LOCK)
-        .get_result(tx.connection)?;
-    Ok(row.locked)
 }
 
 /// Days that have a partition.

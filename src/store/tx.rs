@@ -9,7 +9,12 @@ use crate::model::origin::Event;
 use crate::model::origin::Origin;
 use crate::model::origin::Resource;
 use crate::store::cache::elapsed_ms;
+use diesel::QueryResult;
+use diesel::QueryableByName;
+use diesel::RunQueryDsl;
 use diesel::pg::PgConnection;
+use diesel::sql_types::BigInt;
+use diesel::sql_types::Bool;
 use std::fmt;
 
 /// Rows that one statement writes at most: an import has tens of thousands, and no statement may take long.
@@ -89,6 +94,22 @@ impl<'c> Tx<'c> {
     #[must_use]
     pub fn read_at(&self) -> ReadAt {
         ReadAt { at: self.now, elapsed_ms: self.begun_ms }
+    }
+
+    /// Takes the advisory lock of this number until the end of the transaction; false if somebody else has it.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub(in crate::store) fn locks(&mut self, number: i64) -> QueryResult<bool> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Bool)]
+            locked: bool,
+        }
+        let row: Row = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS locked")
+            .bind::<BigInt, _>(number)
+            .get_result(self.connection)?;
+        Ok(row.locked)
     }
 
     /// Notes what was changed, to be told to every node when the transaction commits, and to the audit log.
