@@ -14,6 +14,9 @@ use crate::store::database::Db;
 use crate::store::events::Batch;
 use crossbeam_channel::Receiver;
 use crossbeam_channel::Sender;
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -30,6 +33,9 @@ const QUEUE_TAG_BYTES: usize = 32 << 20;
 /// Most events that are written together. So many of them are written at once, fewer within a second. The more there are in a
 /// batch, the fewer rows of sums have to be rewritten for each event.
 const BATCH: usize = 32_768;
+/// Kinds of events (by key, outcome and tags) that are written together at most, about: each makes rows of its own, and no statement
+/// may take long. So there are fewer events in a batch where few of them are alike.
+const BATCH_KINDS: usize = 5_000;
 /// Tags that are written together, bytes; the last event may go beyond.
 const BATCH_TAG_BYTES: usize = 4 << 20;
 /// How many times as long as a request a batch may stay in the store.
@@ -45,6 +51,8 @@ pub struct Events {
     /// Events of the batch that is being written.
     in_batch: AtomicUsize,
     many: Notify,
+    /// Tells kinds of events apart.
+    hasher: RandomState,
     writer: Mutex<Writer>,
     counters: EventCounters,
 }
@@ -68,6 +76,7 @@ impl Events {
             tag_bytes: AtomicUsize::new(0),
             in_batch: AtomicUsize::new(0),
             many: Notify::new(),
+            hasher: RandomState::new(),
             writer: Mutex::new(Writer { id: WriterId::generate(), batches: 0, open: None }),
             counters,
         }
@@ -137,20 +146,20 @@ impl Events {
         self.waiting()
     }
 
-    /// Writes one batch, the one that was not acknowledged first. True if there is another whole one.
+    /// Writes one batch, the one that was not acknowledged first. True if there may be more that should not wait.
     async fn write(&self, db: &Db) -> Result<bool> {
         let mut writer = self.writer.lock().await;
-        let batch = match &writer.open {
-            Some(batch) => Arc::clone(batch),
+        let (batch, more) = match &writer.open {
+            Some(batch) => (Arc::clone(batch), true),
             None => {
-                let events = self.take();
+                let (events, more) = self.take();
                 if events.is_empty() {
                     return Ok(false);
                 }
                 writer.batches = writer.batches.saturating_add(1);
                 let batch = Arc::new(Batch { writer: writer.id.clone(), number: writer.batches, events });
                 writer.open = Some(Arc::clone(&batch));
-                batch
+                (batch, more)
             }
         };
         let written = Arc::clone(&batch);
@@ -162,25 +171,30 @@ impl Events {
         self.in_batch.store(0, Ordering::Relaxed);
         self.tag_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.counters.written.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-        Ok(self.receiver.len() >= BATCH || bytes >= BATCH_TAG_BYTES)
+        Ok(more)
     }
 
-    fn take(&self) -> Vec<Verification> {
+    /// The next batch, and whether a bound ended it.
+    fn take(&self) -> (Vec<Verification>, bool) {
         let mut events = Vec::with_capacity(self.receiver.len().min(BATCH));
-        let mut bytes = 0_usize;
-        while events.len() < BATCH && bytes < BATCH_TAG_BYTES {
+        let (mut bytes, mut kinds) = (0_usize, HashSet::new());
+        let mut full = false;
+        while !full {
             let Ok(event) = self.receiver.try_recv() else { break };
             bytes = bytes.saturating_add(event.tag_bytes());
+            kinds.insert(self.hasher.hash_one((Arc::as_ptr(&event.subject).addr(), event.outcome, &event.tags)));
             events.push(event);
+            full = events.len() >= BATCH || bytes >= BATCH_TAG_BYTES || kinds.len() >= BATCH_KINDS;
         }
         self.in_batch.store(events.len(), Ordering::Relaxed);
-        events
+        (events, full)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::BATCH;
+    use super::BATCH_KINDS;
     use super::BATCH_TAG_BYTES;
     use super::Events;
     use super::QUEUE_TAG_BYTES;
@@ -217,7 +231,7 @@ mod tests {
         let (events, metrics) = queue(3);
         (0..5).for_each(|_| events.push(event(Vec::new())));
         assert_eq!((events.waiting(), metrics.events().dropped.get()), (3, 2));
-        assert_eq!(events.take().len(), 3);
+        assert_eq!(events.take().0.len(), 3);
         assert_eq!(events.waiting(), 3, "what is being written is not written yet");
         events.push(event(Vec::new()));
         assert_eq!((events.waiting(), metrics.events().dropped.get()), (4, 2));
@@ -231,7 +245,7 @@ mod tests {
         let kept = QUEUE_TAG_BYTES.div_ceil(long().tag_bytes());
         assert_eq!(events.waiting(), kept);
         assert_eq!(metrics.events().dropped.get(), 40 - u64::try_from(kept).unwrap());
-        assert_eq!(events.take().len(), BATCH_TAG_BYTES.div_ceil(long().tag_bytes()));
+        assert_eq!(events.take().0.len(), BATCH_TAG_BYTES.div_ceil(long().tag_bytes()));
         events.push(event(Vec::new()));
         assert_eq!(events.waiting(), kept + 1, "an event without tags still fits");
     }
@@ -239,7 +253,15 @@ mod tests {
     #[test]
     fn a_batch_has_an_end() {
         let (events, _) = queue(super::QUEUE);
-        (0..BATCH + 1).for_each(|_| events.push(event(Vec::new())));
-        assert_eq!((events.take().len(), events.take().len()), (BATCH, 1));
+        let one = event(Vec::new());
+        (0..BATCH + 1).for_each(|_| events.push(one.clone()));
+        let take = || {
+            let (taken, full) = events.take();
+            (taken.len(), full)
+        };
+        assert_eq!((take(), take(), take()), ((BATCH, true), (1, false), (0, false)));
+        // Each of these is about a key of its own.
+        (0..BATCH_KINDS + 1).for_each(|_| events.push(event(Vec::new())));
+        assert_eq!((take(), take()), ((BATCH_KINDS, true), (1, false)));
     }
 }

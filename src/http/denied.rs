@@ -11,9 +11,12 @@ use crate::model::origin::Ignored;
 use crate::store::cache::Authenticated;
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use actix_web::http::header::HeaderName;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// The header that is taken for a credential elsewhere.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Query parameters that are taken for credentials elsewhere.
 const PARAMETERS: [(&str, &str); 3] = [("key", "query.key"), ("api_key", "query.api_key"), ("token", "query.token")];
 
@@ -55,7 +58,7 @@ pub fn ignored(http: &HttpRequest) -> Ignored {
     if headers.contains_key(header::COOKIE) {
         found = found.and("cookie");
     }
-    if headers.contains_key("x-api-key") {
+    if headers.contains_key(API_KEY) {
         found = found.and("header.x-api-key");
     }
     if !query.is_empty() {

@@ -18,6 +18,8 @@ use actix_web::middleware::Next;
 use actix_web::web;
 use std::time::Instant;
 
+/// The header that names the trace that a request is part of.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The header that names a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,7 +32,7 @@ pub async fn observe<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let begun = Instant::now();
-    let trace_id = request.headers().get("traceparent").and_then(|value| trace_id(value.to_str().ok()?));
+    let trace_id = request.headers().get(TRACE_PARENT).and_then(|value| trace_id(value.to_str().ok()?));
     request.extensions_mut().insert(Trace { trace_id, ..Trace::begin() });
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);

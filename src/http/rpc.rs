@@ -164,7 +164,8 @@ async fn read_body(state: &State, http: &HttpRequest, body: web::Payload) -> Res
 }
 
 fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
-    let forwarded: Vec<_> = http.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    let forwarded: Vec<_> =
+        http.headers().get_all(header::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok()).collect();
     client::address(
         http.peer_addr().map(|peer| peer.ip()),
         forwarded.iter().copied(),

@@ -54,6 +54,29 @@ pub struct Key {
     pub identity_id: Option<IdentityId>,
 }
 
+impl Key {
+    /// An enabled key of which nothing else is known, or that is only supposed.
+    #[must_use]
+    pub fn bare(id: KeyId, workspace_id: WorkspaceId, api_id: ApiId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            workspace_id,
+            api_id,
+            start: String::new(),
+            prefix: None,
+            byte_length: None,
+            name: None,
+            meta: None,
+            enabled: true,
+            expires_at: None,
+            created_at,
+            updated_at: None,
+            last_used_at: None,
+            identity_id: None,
+        }
+    }
+}
+
 /// A key with everything that answers show of it.
 #[derive(Clone, Debug)]
 pub struct FullKey {

@@ -175,22 +175,9 @@ pub fn load_owner(tx: &mut Tx<'_>, workspace: &WorkspaceId, external_id: &str) -
         .first(tx.connection)
         .optional()?;
     let Some((identity, access, OwnLimits(limits))) = row else { return Ok(None) };
-    let key = Key {
-        id: KeyId::from_text(""),
-        workspace_id: workspace.clone(),
-        api_id: ApiId::from_text(""),
-        start: String::new(),
-        prefix: None,
-        byte_length: None,
-        name: None,
-        meta: None,
-        enabled: true,
-        expires_at: None,
-        created_at: identity.created_at,
-        updated_at: None,
-        last_used_at: None,
-        identity_id: Some(identity.id.clone()),
-    };
+    let (id, api) = (KeyId::from_text(""), ApiId::from_text(""));
+    let key =
+        Key { identity_id: Some(identity.id.clone()), ..Key::bare(id, workspace.clone(), api, identity.created_at) };
     let limits = Limits { key: Vec::new(), identity: limits };
     snapshot(tx.read_at(), (key, Some(identity), access, Vec::new(), None, limits)).map(Some)
 }

@@ -258,22 +258,8 @@ impl RootKeyPast {
 
 /// A key of which only the log is left.
 fn erased(workspace: &WorkspaceId, id: &KeyId, api: Option<&ApiId>, now: Timestamp) -> Key {
-    Key {
-        id: id.clone(),
-        workspace_id: workspace.clone(),
-        api_id: api.cloned().unwrap_or_else(|| ApiId::from_text("")),
-        start: String::new(),
-        prefix: None,
-        byte_length: None,
-        name: None,
-        meta: None,
-        enabled: true,
-        expires_at: None,
-        created_at: now,
-        updated_at: None,
-        last_used_at: None,
-        identity_id: None,
-    }
+    let api = api.cloned().unwrap_or_else(|| ApiId::from_text(""));
+    Key::bare(id.clone(), workspace.clone(), api, now)
 }
 
 /// Owners that a key ever had, as far as rows tell.

@@ -126,22 +126,8 @@ mod tests {
             created_at: now,
             updated_at: None,
         };
-        let key = Key {
-            id: KeyId::generate(),
-            workspace_id: owner.workspace_id.clone(),
-            api_id: ApiId::generate(),
-            start: "abcd".to_owned(),
-            prefix: None,
-            byte_length: Some(16),
-            name: None,
-            meta: None,
-            enabled: true,
-            expires_at: None,
-            created_at: now,
-            updated_at: None,
-            last_used_at: None,
-            identity_id: Some(owner.id.clone()),
-        };
+        let key = Key::bare(KeyId::generate(), owner.workspace_id.clone(), ApiId::generate(), now);
+        let key = Key { identity_id: Some(owner.id.clone()), ..key };
         let access: Access = serde_json::from_str(access).unwrap();
         Snapshot {
             subject: Arc::new(Subject::of(&key, None)),

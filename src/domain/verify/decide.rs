@@ -104,22 +104,7 @@ mod tests {
     }
 
     fn snapshot(now: Timestamp) -> Snapshot {
-        let key = Key {
-            id: KeyId::generate(),
-            workspace_id: WorkspaceId::generate(),
-            api_id: ApiId::from_text("api_1"),
-            start: "abcd".to_owned(),
-            prefix: None,
-            byte_length: Some(16),
-            name: None,
-            meta: None,
-            enabled: true,
-            expires_at: None,
-            created_at: now,
-            updated_at: None,
-            last_used_at: None,
-            identity_id: None,
-        };
+        let key = Key::bare(KeyId::generate(), WorkspaceId::generate(), ApiId::from_text("api_1"), now);
         let access = holding(&["docs.read", "docs.write"]);
         let subject = Arc::new(Subject::of(&key, None));
         Snapshot {
